@@ -1,0 +1,182 @@
+/**
+ * The engine as the rest of hutch sees it: load a model file, turn text into tokens, tokens into
+ * text. Two implementations keep the same contract (`test/contract/engine`): `process.ts` runs
+ * libllama in a child process, `fake.ts` has no native code. Everything is resolved before this line:
+ * no option is looked up, no default chosen below it. Times are nanoseconds, sizes bytes, lengths tokens.
+ */
+
+/** How a model is to be loaded. A change of any of these means another load. */
+export interface LoadSpec {
+  /** Absolute path of the GGUF file; further shards are found beside it by libllama. */
+  readonly path: string;
+  /** LoRA files, all with the given scale. */
+  readonly adapters: readonly { readonly path: string; readonly scale: number }[];
+  /** Projector files (images, audio); at most one is used. */
+  readonly projectors: readonly string[];
+  /** Tokens of one slot's context, >= 4; clamped to the trained length by the caller. */
+  readonly contextLength: number;
+  /** Slots: requests evaluated side by side, 1..64. */
+  readonly slots: number;
+  /** Most tokens of one decode (llama.h `n_batch`), >= 1. */
+  readonly batchSize: number;
+  /** Threads for decoding and prompts; 0 = as many as physical cores. */
+  readonly threads: number;
+  /** Layers on the GPU; -1 = as many as fit, 0 = CPU only. */
+  readonly gpuLayers: number;
+  /** Index of the only GPU to use, or undefined for the backend's choice. */
+  readonly mainGpu?: number;
+  /** Map the file instead of reading it; undefined = engine's choice. */
+  readonly mmap?: boolean;
+  /** KV cache element type, as ggml spells it in lower case: f16, q8_0, q4_0, ... */
+  readonly kvCacheType: string;
+  readonly flashAttention: "auto" | "on" | "off";
+}
+
+/** What is known about a model once it is loaded. */
+export interface LoadedModelInfo {
+  /** Tokens of one slot's context, as really allocated (plain value, not rounded up). */
+  readonly contextLength: number;
+  readonly trainedContextLength: number;
+  readonly slots: number;
+  readonly vocabularySize: number;
+  /** Whether the tokenizer puts a begin-of-text token in front by itself. */
+  readonly addsBos: boolean;
+  readonly embeddingLength: number;
+  /** Whether a full context can be shifted (llama.h `llama_memory_can_shift`). */
+  readonly canShift: boolean;
+  /** The GGUF's Jinja chat template; undefined when it has none. */
+  readonly chatTemplate?: string;
+  /** Bytes held for weights, KV cache and compute buffers; `gpu` is the share on GPUs. */
+  readonly memory: { readonly total: number; readonly gpu: number };
+  /** Time from the request to load until ready. */
+  readonly loadNs: number;
+}
+
+/**
+ * A piece of a prompt. `parseSpecial` says whether texts like `<|im_end|>` become special tokens:
+ * true for what templates write, false for what users write.
+ */
+export type PromptPart =
+  | { readonly text: string; readonly parseSpecial: boolean }
+  | { readonly tokens: readonly number[] };
+
+/** Sampling, fully resolved (api.md 4). */
+export interface Sampling {
+  /** 0..2^32-1; the same seed gives the same text. */
+  readonly seed: number;
+  /** <= 0 is greedy. */
+  readonly temperature: number;
+  /** <= 0 is the whole vocabulary. */
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly typicalP: number;
+  /** Tokens looked back at for penalties; 0 off, -1 the whole context. */
+  readonly repeatLastN: number;
+  readonly repeatPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  /** 0 off, 1 or 2 = version; then top-k, top-p, min-p and typical-p do not apply. */
+  readonly mirostat: 0 | 1 | 2;
+  readonly mirostatTau: number;
+  readonly mirostatEta: number;
+}
+
+export interface GenerateRequest {
+  /** Pieces are tokenised one by one and joined; BOS is put in front when the tokenizer wants one and it is not there. */
+  readonly prompt: readonly PromptPart[];
+  /** Whether BOS (or what the tokenizer adds by itself) is put in front. */
+  readonly addSpecial: boolean;
+  readonly sampling: Sampling;
+  /** Texts that end the answer and are not part of it; no empty ones. */
+  readonly stop: readonly string[];
+  /** Most tokens to sample, >= 1. */
+  readonly maxTokens: number;
+  /** What happens when the context is full: drop the middle and go on, or end with `length`. */
+  readonly shift: boolean;
+  /** Tokens kept at the front when shifting; -1 = the whole prompt. */
+  readonly keep: number;
+  /** Log probabilities: undefined = none, 0 = of the sampled token, n = and of the n likeliest (<= 20). */
+  readonly logprobs?: number;
+  /** Ask for `context` in the final event: tokens of prompt text plus answer text, without BOS. */
+  readonly wantContext: boolean;
+}
+
+export interface TokenLogprob {
+  readonly token: string;
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+}
+
+export type GenerateEvent =
+  | {
+      readonly type: "text";
+      /** Whole UTF-8 characters, never empty unless `logprobs` are given. */
+      readonly text: string;
+      readonly logprobs?: readonly (TokenLogprob & { readonly top: readonly TokenLogprob[] })[];
+    }
+  | {
+      readonly type: "done";
+      /** `stop`: end token or stop text. `length`: maxTokens or the context's end. */
+      readonly reason: "stop" | "length";
+      /** All tokens of the prompt, cached ones included. */
+      readonly promptTokens: number;
+      /** Those of them that were still in the KV cache. */
+      readonly cachedTokens: number;
+      readonly promptNs: number;
+      /** Sampled tokens, the end token and tokens of a stop text included. */
+      readonly evalTokens: number;
+      readonly evalNs: number;
+      readonly context?: readonly number[];
+    };
+
+/** A conversation for the GGUF's own Jinja template. JSON texts are handed on as they are. */
+export interface TemplateRequest {
+  /** JSON array of messages in OpenAI form: role, content, tool_calls, reasoning_content, ... */
+  readonly messagesJson: string;
+  /** JSON array of tools in OpenAI form, or undefined. */
+  readonly toolsJson?: string;
+  /** Variables of the template, e.g. `enable_thinking`, as JSON values. */
+  readonly kwargs: Readonly<Record<string, string>>;
+  /** Whether the opening of the assistant's turn is written at the end. */
+  readonly addGenerationPrompt: boolean;
+}
+
+/** A model that is loaded. Disposing of it frees its memory; running requests end with an error. */
+export interface LoadedModel extends AsyncDisposable {
+  readonly info: LoadedModelInfo;
+  /** Token ids of a text. `addSpecial` puts BOS/EOS where the tokenizer wants them. */
+  tokenize(
+    text: string,
+    options: { addSpecial: boolean; parseSpecial: boolean },
+  ): Promise<number[]>;
+  /** Text of tokens, special ones written out, malformed UTF-8 replaced. */
+  detokenize(tokens: readonly number[]): Promise<string>;
+  /** The prompt that the GGUF's Jinja template (ChatML when it has none) makes of a conversation. */
+  applyTemplate(request: TemplateRequest): Promise<string>;
+  /**
+   * Runs one request. Waits for a free slot. Ends after the `done` event; aborting the signal or
+   * leaving the loop frees the slot. Throws `ContextOverflowError` when the prompt has more tokens
+   * than fit (context length - 1), `EngineCrashedError` when the process ends, `EngineError`.
+   */
+  generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent>;
+  /**
+   * One vector per input (tokens are cut by the caller), L2-normalised when `normalize`; each is
+   * the pooled output, or the last token's for models without pooling.
+   */
+  embed(
+    inputs: readonly (readonly number[])[],
+    options: { normalize: boolean },
+    signal: AbortSignal,
+  ): Promise<Float32Array[]>;
+  /** Settles, never rejects, when the model can serve no longer: with the reason, or undefined after disposal. */
+  readonly ended: Promise<Error | undefined>;
+}
+
+export interface Engine extends AsyncDisposable {
+  /**
+   * Loads a model. The file was checked before (`model/gguf/check.ts`). Aborting ends the load and
+   * frees everything. Throws `ModelLoadError`, `OutOfMemoryError`, `EngineCrashedError`.
+   */
+  load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel>;
+}
