@@ -1,0 +1,151 @@
+/**
+ * Reads the environment once, by the table in `variables.ts`, into a frozen `Config`. The only file
+ * that touches `process.env`. Precedence everywhere: request > Modelfile > environment > default.
+ */
+import { parseGoDuration } from "./duration.ts";
+import { type VariableName, variables } from "./variables.ts";
+
+/** A snapshot of the environment, resolved. Durations are nanoseconds, -1n meaning for ever. */
+export interface Config {
+  /** Text of HOST as given; `config/host.ts` takes it apart. */
+  readonly host: string;
+  /** Whether HOST was set by the user (a client then never works without that server). */
+  readonly hostGiven: boolean;
+  readonly modelsFolder: string;
+  /** `~/.ollama`: keys and history; MODELS does not move it. */
+  readonly homeFolder: string;
+  readonly keepAliveNs: bigint;
+  readonly contextLength: number;
+  readonly parallel: number;
+  readonly maxLoadedModels: number;
+  readonly maxQueue: number;
+  readonly loadTimeoutNs: bigint;
+  readonly flashAttention: boolean | undefined;
+  readonly kvCacheType: string;
+  readonly gpuOverhead: number;
+  readonly spread: boolean;
+  readonly origins: readonly string[];
+  readonly noPrune: boolean;
+  readonly goTemplate: boolean | undefined;
+  readonly logLevel: LogLevel;
+  readonly noHistory: boolean;
+  /** Parent of the folder with unpacked libraries; undefined when no home is known. */
+  readonly cacheFolder: string | undefined;
+  readonly tempFolder: string;
+  readonly libraryFolder: string | undefined;
+  /** Version that `/api/version` reports; clients parse it (api.md 12). */
+  readonly reportedVersion: string;
+  /** What was wrong with the environment, for the log. */
+  readonly warnings: readonly string[];
+}
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** White space and surrounding quotes go; empty is unset (env.md 1). */
+function clean(text: string | undefined): string | undefined {
+  const cleaned = text?.trim().replace(/^["']+|["']+$/g, "");
+  return cleaned === "" ? undefined : cleaned;
+}
+
+/** Go's words for true and false; any other text is true (env.md 1). */
+function parseBool(text: string): boolean {
+  return !["0", "f", "F", "false", "FALSE", "False"].includes(text);
+}
+
+/** Resolves an environment; a bad value falls back to its default with a warning. */
+export function readConfig(env: Environment = process.env): Config {
+  const warnings: string[] = [];
+  const raw = (name: VariableName): string | undefined =>
+    clean(env[`HUTCH_${name}`]) ??
+    (variables[name].ollama ? clean(env[`OLLAMA_${name}`]) : undefined);
+  const text = (name: VariableName): string => raw(name) ?? variables[name].fallback;
+  const bool = (name: VariableName): boolean => parseBool(text(name));
+  const tristate = (name: VariableName): boolean | undefined => {
+    const value = raw(name);
+    return value === undefined ? undefined : parseBool(value);
+  };
+  const count = (name: VariableName): number => {
+    const value = text(name);
+    if (/^\d+$/.test(value) && Number(value) <= Number.MAX_SAFE_INTEGER) return Number(value);
+    warnings.push(
+      `invalid environment variable, using default: ${name}="${value}", default ${variables[name].fallback}`,
+    );
+    return Number(variables[name].fallback);
+  };
+  const duration = (name: VariableName): bigint => {
+    for (const value of [text(name), variables[name].fallback]) {
+      const ns = durationOrSeconds(value);
+      if (ns !== undefined) return ns < 0n ? -1n : ns;
+    }
+    throw new Error(`default of ${name} is no duration`);
+  };
+  const home = clean(env.HOME) ?? clean(env.USERPROFILE);
+  const homeFolder = `${home ?? "."}/.ollama`;
+  return Object.freeze({
+    host: text("HOST"),
+    hostGiven: raw("HOST") !== undefined,
+    modelsFolder: raw("MODELS") ?? `${homeFolder}/models`,
+    homeFolder,
+    keepAliveNs: duration("KEEP_ALIVE"),
+    contextLength: count("CONTEXT_LENGTH"),
+    parallel: count("NUM_PARALLEL"),
+    maxLoadedModels: count("MAX_LOADED_MODELS"),
+    maxQueue: count("MAX_QUEUE"),
+    loadTimeoutNs: duration("LOAD_TIMEOUT"),
+    flashAttention: tristate("FLASH_ATTENTION"),
+    kvCacheType: text("KV_CACHE_TYPE").toLowerCase(),
+    gpuOverhead: count("GPU_OVERHEAD"),
+    spread: bool("SCHED_SPREAD"),
+    origins: raw("ORIGINS")?.split(",") ?? [],
+    noPrune: bool("NOPRUNE"),
+    goTemplate: tristate("GO_TEMPLATE"),
+    logLevel: parseLogLevel(raw("DEBUG")),
+    noHistory: bool("NOHISTORY"),
+    cacheFolder: raw("CACHE") ?? userCacheFolder(env, home),
+    tempFolder: clean(env.TMPDIR) ?? clean(env.TEMP) ?? "/tmp",
+    libraryFolder: raw("LIBRARY_PATH"),
+    reportedVersion: text("VERSION_REPORTED"),
+    warnings,
+  });
+}
+
+/** A Go duration, or whole seconds (env.md 1); undefined when it is neither. */
+function durationOrSeconds(text: string): bigint | undefined {
+  if (/^[+-]?\d+$/.test(text)) return BigInt(text) * 1_000_000_000n;
+  try {
+    return parseGoDuration(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** DEBUG: a bool word, or an integer that steps through the levels (env.md 6). */
+function parseLogLevel(text: string | undefined): LogLevel {
+  if (text === undefined) return "info";
+  if (/^-?\d+$/.test(text)) {
+    const steps = Math.max(-2, Math.min(2, Number(text)));
+    return (["error", "warn", "info", "debug", "trace"] as const)[steps + 2] ?? "info";
+  }
+  return parseBool(text) ? "debug" : "info";
+}
+
+function userCacheFolder(env: Environment, home: string | undefined): string | undefined {
+  const xdg = clean(env.XDG_CACHE_HOME);
+  if (xdg !== undefined) return `${xdg}/hutch`;
+  if (process.platform === "win32") {
+    const local = clean(env.LOCALAPPDATA);
+    return local === undefined ? undefined : `${local}\\hutch\\cache`;
+  }
+  if (home === undefined) return undefined;
+  return process.platform === "darwin" ? `${home}/Library/Caches/hutch` : `${home}/.cache/hutch`;
+}
+
+/**
+ * The environment that a child process of hutch gets: this process's own. Children are handed what
+ * they need by message; the rest (GPU selection, library paths) they inherit.
+ */
+export function childEnvironment(): Environment {
+  return process.env;
+}

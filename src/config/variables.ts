@@ -1,0 +1,151 @@
+/**
+ * Every environment variable that hutch knows, in one table: name, kind, default, help. Help texts,
+ * `docs/variables.md` and `env.ts` are made from it, so none of them can drift. `HUTCH_X` wins over
+ * `OLLAMA_X`. Meanings: ../shared spec env.md section 2.
+ */
+
+/** How a text becomes a value (env.md section 1). */
+export type VariableKind = "text" | "bool" | "tristate" | "count" | "duration" | "list" | "bytes";
+
+export interface Variable {
+  readonly kind: VariableKind;
+  /** Shown in help; the value used when unset. */
+  readonly fallback: string;
+  readonly help: string;
+  /** Where it is read. */
+  readonly reader: "server" | "client" | "both";
+  /** Whether the `OLLAMA_` spelling is read too. */
+  readonly ollama: boolean;
+}
+
+const server = { reader: "server", ollama: true } as const;
+const client = { reader: "client", ollama: true } as const;
+const both = { reader: "both", ollama: true } as const;
+const own = { reader: "both", ollama: false } as const;
+
+export const variables = {
+  HOST: {
+    ...both,
+    kind: "text",
+    fallback: "127.0.0.1:11434",
+    help: "Address to listen on or to contact",
+  },
+  MODELS: {
+    ...both,
+    kind: "text",
+    fallback: "~/.ollama/models",
+    help: "Folder of the model store",
+  },
+  KEEP_ALIVE: {
+    ...server,
+    kind: "duration",
+    fallback: "5m",
+    help: "How long an idle model stays loaded",
+  },
+  CONTEXT_LENGTH: {
+    ...server,
+    kind: "count",
+    fallback: "0",
+    help: "Context length in tokens when neither model nor request sets it (0: 4096, more with much GPU memory)",
+  },
+  NUM_PARALLEL: {
+    ...server,
+    kind: "count",
+    fallback: "0",
+    help: "Requests evaluated side by side per model (0: automatic)",
+  },
+  MAX_LOADED_MODELS: {
+    ...server,
+    kind: "count",
+    fallback: "0",
+    help: "Most models loaded at once (0: 3 per GPU, 3 on a CPU)",
+  },
+  MAX_QUEUE: {
+    ...server,
+    kind: "count",
+    fallback: "512",
+    help: "Most requests waiting for a model",
+  },
+  LOAD_TIMEOUT: {
+    ...server,
+    kind: "duration",
+    fallback: "5m",
+    help: "Longest stall while a model loads (0 or less: none)",
+  },
+  FLASH_ATTENTION: {
+    ...server,
+    kind: "tristate",
+    fallback: "",
+    help: "Force flash attention on or off (unset: automatic)",
+  },
+  KV_CACHE_TYPE: {
+    ...server,
+    kind: "text",
+    fallback: "f16",
+    help: "Element type of the KV cache: f16, q8_0, q4_0",
+  },
+  GPU_OVERHEAD: {
+    ...server,
+    kind: "bytes",
+    fallback: "0",
+    help: "Bytes of memory to leave free on each GPU",
+  },
+  SCHED_SPREAD: {
+    ...server,
+    kind: "bool",
+    fallback: "false",
+    help: "Spread a model over all GPUs",
+  },
+  ORIGINS: {
+    ...server,
+    kind: "list",
+    fallback: "",
+    help: "Further allowed CORS origins, separated by commas",
+  },
+  NOPRUNE: { ...server, kind: "bool", fallback: "false", help: "Keep unreferenced blobs" },
+  GO_TEMPLATE: {
+    ...server,
+    kind: "tristate",
+    fallback: "",
+    help: "Force (true) or avoid (false) a model's Go template",
+  },
+  DEBUG: {
+    ...both,
+    kind: "text",
+    fallback: "",
+    help: "Log level: 1 debug, 2 trace, -1 warnings, -2 errors",
+  },
+  NOHISTORY: {
+    ...client,
+    kind: "bool",
+    fallback: "false",
+    help: "Keep no history of the interactive prompt",
+  },
+  NO_CLOUD: {
+    ...server,
+    kind: "bool",
+    fallback: "true",
+    help: "Accepted for compatibility; hutch never contacts ollama.com",
+  },
+  CACHE: {
+    ...own,
+    kind: "text",
+    fallback: "",
+    help: "Folder for unpacked libraries (default: the user's cache folder)",
+  },
+  LIBRARY_PATH: {
+    ...own,
+    kind: "text",
+    fallback: "",
+    help: "Folder of the native libraries to use instead of the built-in ones",
+  },
+  VERSION_REPORTED: {
+    ...own,
+    reader: "server",
+    kind: "text",
+    fallback: "0.33.0",
+    help: "Version that the Ollama API reports",
+  },
+} as const satisfies Record<string, Variable>;
+
+export type VariableName = keyof typeof variables;

@@ -1,0 +1,49 @@
+/**
+ * Which models are loaded, as the HTTP layer sees it. A lease keeps a model loaded; when the last
+ * one is released its keep-alive timer starts (scheduler.md 3). `policy.ts` decides, `pool.ts` acts.
+ */
+import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
+
+/** What is asked of the scheduler. One runner serves all names of one model blob (scheduler.md 1). */
+export interface AcquireRequest {
+  /** Name shown by `ps`, shortest form. */
+  readonly name: string;
+  /** Digest of the manifest, 64 hex digits, for `ps`. */
+  readonly digest: string;
+  readonly load: LoadSpec;
+  /**
+   * Which load-time values the user chose; the others may be served by a model that is loaded with
+   * different ones (scheduler.md 5).
+   */
+  readonly explicit: ReadonlySet<keyof LoadSpec>;
+  /** Nanoseconds, 0n = unload when idle, negative = for ever; undefined keeps the last value. */
+  readonly keepAlive: bigint | undefined;
+}
+
+export interface Lease extends Disposable {
+  readonly model: LoadedModel;
+  /** Time from `acquire` until the model was ready, > 0. */
+  readonly loadNs: number;
+}
+
+/** One row of `ps` (scheduler.md 11). */
+export interface RunningModel {
+  readonly name: string;
+  readonly digest: string;
+  /** Absolute path of the GGUF blob. */
+  readonly path: string;
+  readonly size: number;
+  readonly sizeGpu: number;
+  readonly contextLength: number;
+  /** Milliseconds since 1970; Infinity = for ever. */
+  readonly expiresAt: number;
+}
+
+export interface Scheduler extends AsyncDisposable {
+  /** Waits in the queue, loads when needed. Throws BusyError, CanceledError and the engine's load errors. */
+  acquire(request: AcquireRequest, signal: AbortSignal): Promise<Lease>;
+  /** Unloads a model blob as soon as it is idle (at once when it is); unknown paths are fine. */
+  expire(path: string): void;
+  /** Loaded models, longest remaining time first. */
+  running(): RunningModel[];
+}
