@@ -1,0 +1,67 @@
+/**
+ * Builds hutch: native libraries into dist/lib, then the executable dist/hutch. This file only reads
+ * the command line and puts the parts of scripts/build together; docs/building.md explains them.
+ */
+import { join } from "node:path";
+import type { CMakeRun } from "./scripts/build/cmake.ts";
+import { readBuildEnvironment } from "./scripts/build/environment.ts";
+import { BuildError, lastLines } from "./scripts/build/failure.ts";
+import { chooseGpus, findGpus } from "./scripts/build/gpu.ts";
+import { buildLibraries, publishLibraries } from "./scripts/build/native.ts";
+import { type BuildOptions, help, parseBuildOptions } from "./scripts/build/options.ts";
+import { makePlan } from "./scripts/build/plan.ts";
+import { Progress } from "./scripts/build/progress.ts";
+import { locateSource } from "./scripts/build/source.ts";
+import { findToolchain } from "./scripts/build/toolchain.ts";
+
+const root = import.meta.dir;
+
+async function main(args: readonly string[]): Promise<number> {
+  let progress: Progress | undefined;
+  try {
+    const options = parseBuildOptions(args);
+    if (options.help) {
+      process.stdout.write(help);
+      return 0;
+    }
+    progress = new Progress(options.nativeOnly ? 4 : 5);
+    await buildAll(options, progress);
+    return 0;
+  } catch (error) {
+    progress?.abort();
+    if (!(error instanceof BuildError)) throw error;
+    if (error.log !== undefined) {
+      process.stderr.write(`\n${await lastLines(error.log)}\n\nWhole log: ${error.log}\n`);
+    }
+    process.stderr.write(`Build failed: ${error.message}\n`);
+    return 1;
+  }
+}
+
+async function buildAll(options: BuildOptions, progress: Progress): Promise<void> {
+  const environment = readBuildEnvironment();
+  const toolchain = findToolchain(environment);
+  const source = locateSource(environment);
+  const findings = findGpus(environment.childEnv);
+  const gpus = chooseGpus(options.gpu, findings);
+  const ffiFolder = join(root, "ffi");
+  const plan = makePlan(options, gpus, source, toolchain, environment, ffiFolder);
+  progress.note(`    ${toolchain.compiler}${options.dev ? ", for this CPU only" : ""}`);
+  for (const { kind, reason } of findings) {
+    progress.note(`    ${gpus.includes(kind) ? "with" : "without"} ${kind}: ${reason}`);
+  }
+  const job: CMakeRun = {
+    plan,
+    source,
+    toolchain,
+    environment,
+    ffiFolder,
+    log: join(plan.buildFolder, "build.log"),
+    jobs: options.jobs,
+  };
+  const manifest = await buildLibraries(job, options.clean, progress);
+  await publishLibraries(manifest, plan.libraryFolder, join(root, "dist", "lib"));
+  progress.finish("Built dist/lib");
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,102 @@
+/**
+ * What is to be built, as plain values, and the keys that say whether it has been built already.
+ * Two keys: `buildKey` names the folder of compiled objects (source, flags, compiler), `libraryKey`
+ * the finished libraries (that, and the contents of source and ffi/). So a change in ffi/ compiles
+ * the shim alone, and no change compiles nothing.
+ */
+import { cpus } from "node:os";
+import { join } from "node:path";
+import type { BuildEnvironment } from "./environment.ts";
+import { filesBelow, hashFiles, sha256 } from "./files.ts";
+import type { BuildOptions, GpuKind } from "./options.ts";
+import type { Source } from "./source.ts";
+import type { Toolchain } from "./toolchain.ts";
+
+/** Raise when the layout of the cache changes in a way that older builds do not know. */
+const cacheSchema = 1;
+
+export interface Plan {
+  readonly flags: Readonly<Record<string, string>>;
+  readonly gpus: readonly GpuKind[];
+  readonly buildKey: string;
+  readonly libraryKey: string;
+  /** Compiled objects. */
+  readonly buildFolder: string;
+  /** Finished libraries, complete once its manifest.json stands. */
+  readonly libraryFolder: string;
+  readonly peersFolder: string;
+}
+
+/** CMake options that differ between builds; the others are in ffi/cmake/hutch-options.cmake. */
+export function cmakeFlags(
+  dev: boolean,
+  gpus: readonly GpuKind[],
+  source: Pick<Source, "version" | "commit">,
+): Record<string, string> {
+  const onOff = (value: boolean): string => (value ? "ON" : "OFF");
+  return {
+    HUTCH_NATIVE: onOff(dev),
+    GGML_CPU_ALL_VARIANTS: onOff(!dev && allVariantsKnown()),
+    HUTCH_STRIP: onOff(!dev),
+    GGML_CUDA: onOff(gpus.includes("cuda")),
+    GGML_VULKAN: onOff(gpus.includes("vulkan")),
+    GGML_METAL: onOff(gpus.includes("metal")),
+    GGML_HIP: onOff(gpus.includes("hip")),
+    // Otherwise asked of whatever git repository the folder happens to lie in.
+    LLAMA_BUILD_NUMBER: "0",
+    LLAMA_BUILD_COMMIT: source.commit.slice(0, 9),
+  };
+}
+
+/** ggml lists no CPU variants for Windows on ARM; it gets one that runs on all. */
+function allVariantsKnown(): boolean {
+  return !(process.platform === "win32" && process.arch !== "x64");
+}
+
+export function makePlan(
+  options: Pick<BuildOptions, "dev">,
+  gpus: readonly GpuKind[],
+  source: Source,
+  toolchain: Toolchain,
+  environment: BuildEnvironment,
+  ffiFolder: string,
+): Plan {
+  const flags = cmakeFlags(options.dev, gpus, source);
+  const buildKey = shortHash({
+    cacheSchema,
+    flags,
+    toolchain,
+    compilerFlags: environment.compilerFlags,
+    compilers: [environment.cc, environment.cxx],
+    platform: [process.platform, process.arch],
+    source: source.folder,
+    cpu: options.dev ? cpuIdentity() : "",
+  });
+  const libraryKey = shortHash({ buildKey, content: source.content, ffi: hashFfi(ffiFolder) });
+  return {
+    flags,
+    gpus,
+    buildKey,
+    libraryKey,
+    buildFolder: join(environment.cache, "build", buildKey),
+    libraryFolder: join(environment.cache, "lib", libraryKey),
+    peersFolder: join(environment.cache, "peers", shortHash({ buildKey, c: source.content })),
+  };
+}
+
+/** What the compiled shim and its CMake project depend on; TypeScript in ffi/ is no part of it. */
+function hashFfi(folder: string): string {
+  const files = filesBelow(folder).filter((file) =>
+    /\.(?:cpp|h|cmake|map)$|CMakeLists\.txt$/.test(file),
+  );
+  return hashFiles(folder, files);
+}
+
+/** `-march=native` code must not be taken from a shared cache by another kind of CPU. */
+function cpuIdentity(): string {
+  return cpus()[0]?.model ?? "";
+}
+
+function shortHash(value: unknown): string {
+  return sha256(JSON.stringify(value)).slice(0, 16);
+}
