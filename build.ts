@@ -2,13 +2,16 @@
  * Builds hutch: native libraries into dist/lib, then the executable dist/hutch. This file only reads
  * the command line and puts the parts of scripts/build together; docs/building.md explains them.
  */
-import { join } from "node:path";
+import { statSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { CMakeRun } from "./scripts/build/cmake.ts";
+import { compileExecutable } from "./scripts/build/compile.ts";
 import { readBuildEnvironment } from "./scripts/build/environment.ts";
 import { BuildError, lastLines } from "./scripts/build/failure.ts";
 import { chooseGpus, findGpus } from "./scripts/build/gpu.ts";
 import { buildLibraries, publishLibraries } from "./scripts/build/native.ts";
 import { type BuildOptions, help, parseBuildOptions } from "./scripts/build/options.ts";
+import { buildPeers } from "./scripts/build/peers.ts";
 import { makePlan } from "./scripts/build/plan.ts";
 import { Progress } from "./scripts/build/progress.ts";
 import { locateSource } from "./scripts/build/source.ts";
@@ -17,18 +20,17 @@ import { findToolchain } from "./scripts/build/toolchain.ts";
 const root = import.meta.dir;
 
 async function main(args: readonly string[]): Promise<number> {
-  let progress: Progress | undefined;
+  const progress = new Progress();
   try {
     const options = parseBuildOptions(args);
     if (options.help) {
       process.stdout.write(help);
       return 0;
     }
-    progress = new Progress(options.nativeOnly ? 4 : 5);
     await buildAll(options, progress);
     return 0;
   } catch (error) {
-    progress?.abort();
+    progress.abort();
     if (!(error instanceof BuildError)) throw error;
     if (error.log !== undefined) {
       process.stderr.write(`\n${await lastLines(error.log)}\n\nWhole log: ${error.log}\n`);
@@ -59,9 +61,28 @@ async function buildAll(options: BuildOptions, progress: Progress): Promise<void
     log: join(plan.buildFolder, "build.log"),
     jobs: options.jobs,
   };
+  const dist = join(root, "dist");
   const manifest = await buildLibraries(job, options.clean, progress);
-  await publishLibraries(manifest, plan.libraryFolder, join(root, "dist", "lib"));
-  progress.finish("Built dist/lib");
+  await publishLibraries(manifest, plan.libraryFolder, join(dist, "lib"));
+  if (options.peers) await buildPeers(job, options.clean, join(dist, "peers"), progress);
+  if (options.nativeOnly) {
+    progress.finish("dist/lib is ready");
+    return;
+  }
+  const output = join(dist, process.platform === "win32" ? "hutch.exe" : "hutch");
+  await compileExecutable(
+    {
+      root,
+      cache: environment.cache,
+      manifest,
+      libraries: plan.libraryFolder,
+      entry: join(root, "src", "main.ts"),
+      output,
+    },
+    progress,
+  );
+  const megabytes = (statSync(output).size / 1e6).toFixed(1);
+  progress.finish(`dist/${basename(output)} is ready, ${megabytes} MB`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

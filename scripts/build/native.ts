@@ -25,13 +25,17 @@ export async function buildLibraries(
   const { plan } = job;
   const ready = clean ? undefined : readManifest(plan.libraryFolder);
   if (ready !== undefined) {
-    progress.step("Libraries: nothing has changed");
+    progress.note("    libraries: nothing has changed");
     return ready;
   }
+  progress.expect(3);
   mkdirSync(plan.buildFolder, { recursive: true });
   return await lockBuild(job, progress, async () => {
     const built = clean ? undefined : readManifest(plan.libraryFolder);
-    if (built !== undefined) return built;
+    if (built !== undefined) {
+      progress.expect(-3);
+      return built;
+    }
     if (clean) {
       removeFolder(join(plan.buildFolder, "objects"));
       rmSync(join(plan.buildFolder, "configured"), { force: true });

@@ -15,21 +15,26 @@ const plainIntervalMs = 15_000;
 const barWidth = 24;
 
 export class Progress {
+  #total = 0;
   #steps = 0;
   #title = "";
   #started = performance.now();
   #stepStarted = 0;
   #lastPlain = 0;
   #done = 0;
-  #total = 0;
+  #of = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
-    private readonly total: number,
     private readonly screen: Screen = process.stderr,
     private readonly now: () => number = () => performance.now(),
   ) {
     this.#started = this.now();
+  }
+
+  /** Announces steps, so that each can say how many there are. */
+  expect(steps: number): void {
+    this.#total += steps;
   }
 
   /** Ends the running step and begins the next. */
@@ -40,7 +45,7 @@ export class Progress {
     this.#stepStarted = this.now();
     this.#lastPlain = this.#stepStarted;
     this.#done = 0;
-    this.#total = 0;
+    this.#of = 0;
     if (this.screen.isTTY) {
       this.#timer = setInterval(() => this.#draw(), 1000);
       this.#timer.unref();
@@ -53,7 +58,7 @@ export class Progress {
   /** How far the running step is. */
   update(done: number, total: number): void {
     this.#done = done;
-    this.#total = total;
+    this.#of = total;
     if (this.screen.isTTY) this.#draw();
     else if (this.now() - this.#lastPlain >= plainIntervalMs) {
       this.#lastPlain = this.now();
@@ -92,7 +97,7 @@ export class Progress {
   }
 
   #label(): string {
-    return `[${this.#steps}/${this.total}] ${this.#title}`;
+    return `[${this.#steps}/${this.#total}] ${this.#title}`;
   }
 
   #elapsed(): string {
@@ -105,10 +110,10 @@ export class Progress {
 
   #draw(): void {
     let line = this.#label();
-    if (this.#total > 0) {
-      const filled = Math.round((this.#done / this.#total) * barWidth);
+    if (this.#of > 0) {
+      const filled = Math.round((this.#done / this.#of) * barWidth);
       const bar = "█".repeat(filled) + "░".repeat(barWidth - filled);
-      line += ` ${bar} ${this.#done}/${this.#total}`;
+      line += ` ${bar} ${this.#done}/${this.#of}`;
     }
     line += ` ${this.#elapsed()}`;
     this.screen.write(`\r\x1b[K${line.slice(0, (this.screen.columns ?? 80) - 1)}`);
