@@ -1,0 +1,84 @@
+/** Keys of the build cache: what must and what must not make a build anew. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readBuildEnvironment } from "../../../scripts/build/environment.ts";
+import { makePlan, type Plan } from "../../../scripts/build/plan.ts";
+
+let ffi: string;
+
+beforeEach(() => {
+  ffi = mkdtempSync(join(tmpdir(), "hutch-plan-"));
+  mkdirSync(join(ffi, "cmake"));
+  for (const file of ["CMakeLists.txt", "cmake/a.cmake", "hutch.h", "a.cpp", "symbols.ts"]) {
+    writeFileSync(join(ffi, file), file);
+  }
+});
+
+afterEach(() => rmSync(ffi, { recursive: true }));
+
+const source = { folder: "/s", version: "v1", commit: "abc", content: "abc", pinned: true };
+const toolchain = { compiler: "c++ 12", target: "x86_64-linux-gnu", generator: "Ninja" } as const;
+
+interface Change {
+  dev?: boolean;
+  gpus?: readonly "cuda"[];
+  source?: Partial<typeof source>;
+  compiler?: string;
+  env?: Record<string, string>;
+}
+
+function plan(change: Change = {}): Plan {
+  return makePlan(
+    { dev: change.dev ?? false },
+    change.gpus ?? [],
+    { ...source, ...change.source },
+    { ...toolchain, compiler: change.compiler ?? toolchain.compiler },
+    readBuildEnvironment({ HUTCH_BUILD_CACHE: "/cache", ...change.env }),
+    ffi,
+  );
+}
+
+test("the same inputs give the same folders, below the cache", () => {
+  expect(plan()).toEqual(plan());
+  expect(plan().buildFolder).toBe(`/cache/build/${plan().buildKey}`);
+  expect(plan().libraryFolder).toBe(`/cache/lib/${plan().libraryKey}`);
+});
+
+test.each([
+  ["the kind of build", { dev: true }],
+  ["a GPU backend", { gpus: ["cuda"] }],
+  ["the compiler", { compiler: "c++ 13" }],
+  ["compiler flags", { env: { CXXFLAGS: "-g" } }],
+  ["another source", { source: { folder: "/other", commit: "def", content: "def" } }],
+] as const satisfies readonly (readonly [string, Change])[])("%s compiles anew", (_, change) => {
+  expect(plan(change).buildKey).not.toBe(plan().buildKey);
+});
+
+test("a changed file of the same source tree compiles in the same folder", () => {
+  const changed = plan({ source: { content: "changed" } });
+  expect(changed.buildKey).toBe(plan().buildKey);
+  expect(changed.libraryKey).not.toBe(plan().libraryKey);
+});
+
+test.each(["a.cpp", "hutch.h", "CMakeLists.txt", "cmake/a.cmake"])(
+  "a change of ffi/%s links anew, with the objects of llama.cpp kept",
+  (file) => {
+    const before = plan();
+    writeFileSync(join(ffi, file), "changed");
+    expect(plan().buildKey).toBe(before.buildKey);
+    expect(plan().libraryKey).not.toBe(before.libraryKey);
+  },
+);
+
+test("TypeScript in ffi/ is no matter of the libraries", () => {
+  const before = plan();
+  writeFileSync(join(ffi, "symbols.ts"), "changed");
+  expect(plan()).toEqual(before);
+});
+
+test("git's variables do not reach the build's programs", () => {
+  const { childEnv } = readBuildEnvironment({ GIT_DIR: "/x", PATH: "/bin" });
+  expect(childEnv).toEqual({ PATH: "/bin" });
+});
