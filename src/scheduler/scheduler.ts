@@ -22,6 +22,11 @@ export interface AcquireRequest {
 
 export interface Lease extends Disposable {
   readonly model: LoadedModel;
+  /**
+   * Tokens of context that this request may use: what it chose, at most what is loaded. A model that
+   * is loaded with more context serves a request for less without being loaded again.
+   */
+  readonly contextLength: number;
   /** Time from `acquire` until the model was ready, > 0. */
   readonly loadNs: number;
 }
@@ -34,6 +39,7 @@ export interface RunningModel {
   readonly path: string;
   readonly size: number;
   readonly sizeGpu: number;
+  /** That of the latest lease. */
   readonly contextLength: number;
   /** Milliseconds since 1970; Infinity = for ever. */
   readonly expiresAt: number;

@@ -1,0 +1,121 @@
+/**
+ * One loaded (or loading, or leaving) model of the scheduler: who uses it, how long it stays when
+ * nobody does. Times are those of the pool's clock.
+ */
+import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
+import type { Clock } from "./clock.ts";
+import { expiry, type LoadedState } from "./policy.ts";
+import type { Lease, RunningModel } from "./scheduler.ts";
+
+/** What a lease needs to know of its request. */
+export interface LeaseTerms {
+  readonly keepAlive: bigint | undefined;
+  /** Context the user chose; undefined = all that is loaded. */
+  readonly contextLength: number | undefined;
+}
+
+export class Runner implements LoadedState {
+  leases = 0;
+  /** Gets no new requests: somebody waits for its place. */
+  draining = false;
+  /** Settles when the model's memory is free; set as soon as it begins to leave. */
+  closed: Promise<void> | undefined;
+  #expiresAt: number;
+  #cancelTimer: (() => void) | undefined;
+  #idle: (() => void)[] = [];
+  #contextLength: number;
+
+  constructor(
+    readonly name: string,
+    readonly digest: string,
+    readonly spec: LoadSpec,
+    readonly model: LoadedModel,
+    public keepAliveNs: bigint,
+    readonly clock: Clock,
+    /** Called when the model was idle for as long as its keep-alive says. */
+    readonly onExpired: (runner: Runner) => void,
+  ) {
+    this.#expiresAt = expiry(clock.now(), keepAliveNs);
+    this.#contextLength = model.info.contextLength;
+  }
+
+  get path(): string {
+    return this.spec.path;
+  }
+
+  /** Counts one more request until the lease is disposed of; that starts the timer again. */
+  lease(terms: LeaseTerms, loadNs: number): Lease {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.leases++;
+    if (terms.keepAlive !== undefined) this.keepAliveNs = terms.keepAlive;
+    const loaded = this.model.info.contextLength;
+    this.#contextLength = Math.min(terms.contextLength ?? loaded, loaded);
+    let held = true;
+    return {
+      model: this.model,
+      loadNs,
+      contextLength: this.#contextLength,
+      [Symbol.dispose]: () => {
+        if (!held) return;
+        held = false;
+        this.leases--;
+        if (this.leases === 0) this.rest();
+      },
+    };
+  }
+
+  /** The model is idle: those who waited for that go on, and its time begins to run. */
+  rest(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#expiresAt = expiry(this.clock.now(), this.keepAliveNs);
+    for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.draining || this.closed !== undefined) return;
+    if (this.keepAliveNs === 0n) {
+      this.onExpired(this);
+      return;
+    }
+    if (this.#expiresAt === Number.POSITIVE_INFINITY) return;
+    this.#cancelTimer = this.clock.after(this.#expiresAt - this.clock.now(), () =>
+      this.onExpired(this),
+    );
+  }
+
+  /** Goes as soon as nobody uses it, at once when that is now. */
+  expire(): void {
+    this.keepAliveNs = 0n;
+    this.#expiresAt = this.clock.now();
+    if (this.leases === 0) this.rest();
+  }
+
+  /** Settles when nobody uses the model. */
+  idle(): Promise<void> {
+    return this.leases === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Frees the model; `closed` settles when that is done. Requests that still run end with an error. */
+  close(): Promise<void> {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.closed ??= (async () => {
+      await this.model[Symbol.asyncDispose]();
+      for (const resolve of this.#idle.splice(0)) resolve();
+    })();
+    return this.closed;
+  }
+
+  row(): RunningModel {
+    return {
+      name: this.name,
+      digest: this.digest,
+      path: this.path,
+      size: this.model.info.memory.total,
+      sizeGpu: this.model.info.memory.gpu,
+      contextLength: this.#contextLength,
+      expiresAt: this.#expiresAt,
+    };
+  }
+}
