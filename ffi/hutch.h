@@ -1,0 +1,188 @@
+/*
+ * The flat C ABI between hutch and llama.cpp. Only scalars, buffers and opaque handles cross; no
+ * struct, exception or callback does. test/contract/abi.test.ts holds this header and symbols.ts
+ * together: one prototype a statement, types as written here.
+ *
+ * Status: 0 is success, negative values are `hutch_status`; `hutch_last_error` has the text. Texts
+ * are UTF-8. Buffers belong to the caller; nothing keeps a pointer after a call returns. All calls
+ * come from one thread, except hutch_drain_log, which any thread may call.
+ */
+#ifndef HUTCH_H
+#define HUTCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef _WIN32
+#define HUTCH_API __declspec(dllexport)
+#else
+#define HUTCH_API __attribute__((visibility("default")))
+#endif
+
+#define HUTCH_ABI_VERSION 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum hutch_status {
+  HUTCH_STATUS_OK = 0,
+  HUTCH_STATUS_ERROR = -1,     /* the engine failed; state after it is said at each function */
+  HUTCH_STATUS_INVALID = -2,   /* an argument is out of range; nothing has changed */
+  HUTCH_STATUS_NO_MEMORY = -3, /* an allocation failed */
+  HUTCH_STATUS_NO_CELLS = -4,  /* the KV cache has no room for the batch; nothing has changed */
+};
+
+/* Facts of a loaded model, for hutch_model_fact. */
+enum hutch_fact {
+  HUTCH_FACT_TRAINED_CONTEXT = 0, /* tokens */
+  HUTCH_FACT_CONTEXT = 1,         /* tokens one sequence can hold */
+  HUTCH_FACT_SLOTS = 2,
+  HUTCH_FACT_BATCH = 3, /* most tokens of one hutch_decode */
+  HUTCH_FACT_VOCABULARY = 4,
+  HUTCH_FACT_EMBEDDING = 5,    /* length of an embedding */
+  HUTCH_FACT_ADDS_BOS = 6,     /* 0 or 1, as the following */
+  HUTCH_FACT_CAN_SHIFT = 7,    /* hutch_memory_shift works */
+  HUTCH_FACT_CAN_TRIM = 8,     /* the tail of a sequence can be removed */
+  HUTCH_FACT_POOLED = 9,       /* embeddings are pooled per sequence */
+  HUTCH_FACT_GENERATES = 10,   /* has a decoder with memory */
+  HUTCH_FACT_MEMORY_TOTAL = 11, /* bytes held: weights, cache, compute buffers */
+  HUTCH_FACT_MEMORY_GPU = 12,   /* bytes of it on GPUs */
+  HUTCH_FACT_UNIFIED = 13,      /* sequences share one pool of cells */
+  HUTCH_FACT_BOS = 14,          /* token id, -1 = none */
+  HUTCH_FACT_CAUSAL = 15,       /* 0: a text must be evaluated in one batch */
+};
+
+typedef struct hutch_params hutch_params;
+typedef struct hutch_model hutch_model;
+typedef struct hutch_sampler hutch_sampler;
+
+/* --- process ------------------------------------------------------------------------------- */
+
+/* HUTCH_ABI_VERSION of this library. */
+HUTCH_API int32_t hutch_abi_version(void);
+
+/* Text of the last failure, cut to `size` with a final 0. Returns its whole length in bytes. */
+HUTCH_API int32_t hutch_last_error(char *buffer, int32_t size);
+
+/* Moves up to `size` bytes of llama.cpp's log into `buffer` and forgets them; the oldest are lost
+ * when more than 64 KiB wait. Returns the bytes written, no final 0. */
+HUTCH_API int32_t hutch_drain_log(char *buffer, int32_t size);
+
+/* Asks the system to kill this process when its parent ends (Linux). Returns OK, or ERROR when
+ * the parent has ended already. Elsewhere OK without effect. */
+HUTCH_API int32_t hutch_die_with_parent(int32_t parent);
+
+/* Loads the ggml backends found in `folder` and starts llama.cpp. Once per process, first. */
+HUTCH_API int32_t hutch_init(const char *folder);
+
+/* Physical cores of the machine, at least 1. */
+HUTCH_API int32_t hutch_physical_cores(void);
+
+/* The number it is given: shows that 64-bit values cross unharmed. */
+HUTCH_API int64_t hutch_echo(int64_t value);
+
+/* --- model --------------------------------------------------------------------------------- */
+
+/* Defaults for loading; free with hutch_params_free. */
+HUTCH_API hutch_params *hutch_params_init(void);
+HUTCH_API void hutch_params_free(hutch_params *params);
+
+/* Sets a number: context, slots, batch, threads, gpu_layers, main_gpu, mmap (-1 automatic, 0, 1),
+ * unified (0, 1), flash_attention (-1 automatic, 0, 1), embeddings (0, 1). INVALID for other keys. */
+HUTCH_API int32_t hutch_params_set(hutch_params *params, const char *key, int64_t value);
+
+/* Element type of the KV cache as ggml spells it: f16, q8_0, ... INVALID for unknown ones. */
+HUTCH_API int32_t hutch_params_set_cache_type(hutch_params *params, const char *name);
+
+/* Adds a LoRA adapter file. */
+HUTCH_API int32_t hutch_params_add_adapter(hutch_params *params, const char *path, float scale);
+
+/* Loads a model and makes its context. NULL on failure (nothing is kept); free with
+ * hutch_model_free. `params` may be freed afterwards. */
+HUTCH_API hutch_model *hutch_model_load(const char *path, const hutch_params *params);
+
+/* Frees the model; its samplers must have been freed before. NULL is fine. */
+HUTCH_API void hutch_model_free(hutch_model *model);
+
+/* A fact by `hutch_fact`; INVALID (as a number) for an unknown one. */
+HUTCH_API int64_t hutch_model_fact(const hutch_model *model, int32_t fact);
+
+/* The model's Jinja chat template. Returns its length in bytes, -1 when there is none; copies up to
+ * `size` bytes, no final 0. */
+HUTCH_API int32_t hutch_model_template(const hutch_model *model, char *buffer, int32_t size);
+
+/* --- text ---------------------------------------------------------------------------------- */
+
+/* Token ids of `length` bytes of text. Returns their number; when that is over `capacity`, the
+ * negative of the number needed, and nothing useful in `tokens`. INVALID cannot be told from -2
+ * tokens needed: ask with capacity 0 only for texts of more than 2 tokens. INT32_MIN: failed. */
+HUTCH_API int32_t hutch_tokenize(const hutch_model *model, const char *text, int32_t length, bool add_special, bool parse_special, int32_t *tokens, int32_t capacity);
+
+/* Text of tokens, special ones written out. Returns its length in bytes, negative = bytes needed. */
+HUTCH_API int32_t hutch_detokenize(const hutch_model *model, const int32_t *tokens, int32_t count, char *buffer, int32_t size);
+
+/* Bytes of one token; control tokens are empty unless `special`. Returns their number, negative =
+ * bytes needed. May be half a UTF-8 character. */
+HUTCH_API int32_t hutch_token_piece(const hutch_model *model, int32_t token, bool special, char *buffer, int32_t size);
+
+/* Renders a conversation (JSON array of messages in OpenAI form; array of tools or ""; object of
+ * variables) with the model's Jinja template, ChatML when it has none. Returns the length in bytes of
+ * the text, which hutch_rendered then copies; ERROR when the template fails. */
+HUTCH_API int32_t hutch_render(hutch_model *model, const char *messages, const char *tools, const char *variables, bool add_generation_prompt);
+
+/* Copies the text of the last hutch_render; returns the bytes written, no final 0. */
+HUTCH_API int32_t hutch_rendered(const hutch_model *model, char *buffer, int32_t size);
+
+/* --- evaluation ---------------------------------------------------------------------------- */
+
+/* Evaluates `count` tokens in one step; row i has token, position and sequence i, and logits (or
+ * embeddings) when wanted[i] is not 0. NO_CELLS: nothing has changed. ERROR: cells of the batch may
+ * have been written; remove the sequences concerned. */
+HUTCH_API int32_t hutch_decode(hutch_model *model, int32_t count, const int32_t *tokens, const int32_t *positions, const int32_t *sequences, const uint8_t *wanted);
+
+/* Switches between logits (false) and embeddings (true) for the following hutch_decode calls. */
+HUTCH_API int32_t hutch_set_embeddings(hutch_model *model, bool embeddings);
+
+/* Copies the embedding of a sequence (pooled models) or of a row (others): hutch_fact EMBEDDING
+ * floats. Normalises to length 1 when asked. ERROR when there is none, or a value is not finite. */
+HUTCH_API int32_t hutch_embedding(hutch_model *model, int32_t sequence, int32_t row, bool normalize, float *vector);
+
+/* Removes positions [from, to) of a sequence; to < 0 = to its end. Returns 1, or 0 when the memory
+ * cannot forget just these (recurrent models): then nothing has changed. */
+HUTCH_API int32_t hutch_memory_remove(hutch_model *model, int32_t sequence, int32_t from, int32_t to);
+
+/* Lets `target` (which must be empty) hold what `source` holds. */
+HUTCH_API int32_t hutch_memory_copy(hutch_model *model, int32_t source, int32_t target);
+
+/* Moves positions [from, to) of a sequence by `delta`. */
+HUTCH_API int32_t hutch_memory_shift(hutch_model *model, int32_t sequence, int32_t from, int32_t to, int32_t delta);
+
+/* Smallest position that a sequence still holds, -1 when empty (sliding windows forget). */
+HUTCH_API int32_t hutch_memory_first(const hutch_model *model, int32_t sequence);
+
+/* --- sampling ------------------------------------------------------------------------------ */
+
+/* A sampler for one request; meanings as `Sampling` in src/engine/engine.ts. NULL on failure; free
+ * with hutch_sampler_free before the model. */
+HUTCH_API hutch_sampler *hutch_sampler_init(const hutch_model *model, uint32_t seed, float temperature, int32_t top_k, float top_p, float min_p, float typical_p, int32_t repeat_last_n, float repeat_penalty, float presence_penalty, float frequency_penalty, int32_t mirostat, float mirostat_tau, float mirostat_eta);
+HUTCH_API void hutch_sampler_free(hutch_sampler *sampler);
+
+/* Tells a sampler tokens that came before (for penalties). */
+HUTCH_API int32_t hutch_sampler_accept(hutch_sampler *sampler, const int32_t *tokens, int32_t count);
+
+/* Samples one token for each of `count` rows of the last hutch_decode, with samplers[i] (addresses).
+ * tokens[i]: the token, already accepted by its sampler. ends[i]: 1 when it ends the generation.
+ * pieces + i * stride: its bytes, lengths[i] of them; lengths[i] < 0: more than stride, ask
+ * hutch_token_piece. ERROR: a row has no finite logits; tokens[i] is then -1, other rows are fine. */
+HUTCH_API int32_t hutch_sample(hutch_model *model, int32_t count, const int32_t *rows, const int64_t *samplers, int32_t *tokens, uint8_t *ends, char *pieces, int32_t stride, int32_t *lengths);
+
+/* Natural logarithms of probabilities at a row, before any sampler: first of `token`, then of the
+ * `top` likeliest. Writes 1 + top ids and values; returns how many. */
+HUTCH_API int32_t hutch_logprobs(hutch_model *model, int32_t row, int32_t token, int32_t top, int32_t *tokens, float *logprobs);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,69 @@
+// What the files of the shim share: errors, and the structs behind the handles of hutch.h.
+#pragma once
+
+#include "chat.h"
+#include "hutch.h"
+#include "llama.h"
+
+#include <exception>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace hutch {
+
+// Keeps a text for hutch_last_error and hands the status on.
+int32_t fail(int32_t status, const std::string & text);
+
+// Runs a function so that no exception crosses the C boundary.
+template <typename F, typename R> R guarded(F && body, R failed) {
+    try {
+        return body();
+    } catch (const std::bad_alloc &) {
+        fail(HUTCH_STATUS_NO_MEMORY, "out of memory");
+    } catch (const std::exception & error) {
+        fail(HUTCH_STATUS_ERROR, error.what());
+    } catch (...) {
+        fail(HUTCH_STATUS_ERROR, "unknown exception");
+    }
+    return failed;
+}
+
+template <typename F> int32_t guarded(F && body) {
+    return guarded(std::forward<F>(body), static_cast<int32_t>(HUTCH_STATUS_ERROR));
+}
+
+// Copies at most `size` bytes; returns how many.
+int32_t copy_text(const std::string & text, char * buffer, int32_t size);
+
+} // namespace hutch
+
+struct hutch_params {
+    llama_model_params   model   = llama_model_default_params();
+    llama_context_params context = llama_context_default_params();
+    int64_t              slots         = 1;
+    int64_t              context_length = 4096;
+    std::vector<std::pair<std::string, float>> adapters;
+};
+
+struct hutch_model {
+    llama_model *        model   = nullptr;
+    llama_context *      context = nullptr;
+    const llama_vocab *  vocab   = nullptr;
+    bool                 unified = false;
+    bool                 pooled  = false;
+    bool                 causal  = true;
+    std::vector<llama_adapter_lora *> adapters;
+    common_chat_templates_ptr         templates;
+    std::string                       rendered;
+    // Scratch of hutch_decode, kept so that a step allocates nothing.
+    std::vector<int32_t>        sequence_counts;
+    std::vector<llama_seq_id *> sequence_rows;
+};
+
+struct hutch_sampler {
+    llama_sampler *     chain = nullptr;
+    const llama_vocab * vocab = nullptr;
+    bool                greedy = false; // takes the likeliest token, nothing else
+};

@@ -1,0 +1,213 @@
+// Loading a model, its facts, its tokenizer.
+#include "internal.hpp"
+
+#include "../src/llama-ext.h" // llama_get_memory_breakdown; staging header, see docs/building.md
+#include "ggml-backend.h"
+
+#include <climits>
+#include <cstring>
+#include <map>
+#include <memory>
+
+hutch_params * hutch_params_init(void) {
+    return hutch::guarded([] { return new hutch_params(); }, static_cast<hutch_params *>(nullptr));
+}
+
+void hutch_params_free(hutch_params * params) {
+    delete params;
+}
+
+int32_t hutch_params_set(hutch_params * params, const char * key, int64_t value) {
+    const std::string name = key;
+    const auto        number = static_cast<int32_t>(value);
+    if (value < INT32_MIN || value > INT32_MAX) {
+        return hutch::fail(HUTCH_STATUS_INVALID, name + " is out of range");
+    }
+    if (name == "context") {
+        params->context_length = value;
+    } else if (name == "slots") {
+        params->slots = value;
+    } else if (name == "batch") {
+        params->context.n_batch  = static_cast<uint32_t>(number);
+        params->context.n_ubatch = static_cast<uint32_t>(number);
+    } else if (name == "threads") {
+        params->context.n_threads       = number;
+        params->context.n_threads_batch = number;
+    } else if (name == "gpu_layers") {
+        params->model.n_gpu_layers = number;
+    } else if (name == "main_gpu") {
+        params->model.main_gpu   = number;
+        params->model.split_mode = LLAMA_SPLIT_MODE_NONE;
+    } else if (name == "mmap") {
+        params->model.load_mode = number < 0 ? LLAMA_LOAD_MODE_AUTO : number == 0 ? LLAMA_LOAD_MODE_NONE : LLAMA_LOAD_MODE_MMAP;
+    } else if (name == "unified") {
+        params->context.kv_unified = number != 0;
+    } else if (name == "flash_attention") {
+        params->context.flash_attn_type = number < 0 ? LLAMA_FLASH_ATTN_TYPE_AUTO : number == 0 ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    } else if (name == "embeddings") {
+        params->context.embeddings = number != 0;
+    } else {
+        return hutch::fail(HUTCH_STATUS_INVALID, "unknown parameter " + name);
+    }
+    return HUTCH_STATUS_OK;
+}
+
+int32_t hutch_params_set_cache_type(hutch_params * params, const char * name) {
+    static const ggml_type types[] = { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_IQ4_NL, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1 };
+    for (const ggml_type type : types) {
+        if (std::strcmp(ggml_type_name(type), name) == 0) {
+            params->context.type_k = type;
+            params->context.type_v = type;
+            return HUTCH_STATUS_OK;
+        }
+    }
+    return hutch::fail(HUTCH_STATUS_INVALID, std::string("unknown KV cache type \"") + name + "\"");
+}
+
+int32_t hutch_params_add_adapter(hutch_params * params, const char * path, float scale) {
+    return hutch::guarded([&] {
+        params->adapters.emplace_back(path, scale);
+        return static_cast<int32_t>(HUTCH_STATUS_OK);
+    });
+}
+
+namespace {
+
+struct model_deleter {
+    void operator()(hutch_model * model) const { hutch_model_free(model); }
+};
+
+using model_ptr = std::unique_ptr<hutch_model, model_deleter>;
+
+void load_adapters(hutch_model & loaded, const hutch_params & params) {
+    std::vector<float> scales;
+    for (const auto & [path, scale] : params.adapters) {
+        llama_adapter_lora * adapter = llama_adapter_lora_init(loaded.model, path.c_str());
+        if (adapter == nullptr) {
+            throw std::runtime_error("load the adapter " + path);
+        }
+        loaded.adapters.push_back(adapter); // freed with the model
+        scales.push_back(scale);
+    }
+    if (!scales.empty() && llama_set_adapters_lora(loaded.context, loaded.adapters.data(), loaded.adapters.size(), scales.data()) != 0) {
+        throw std::runtime_error("apply the adapters");
+    }
+}
+
+model_ptr load(const char * path, const hutch_params & params) {
+    model_ptr loaded(new hutch_model());
+    loaded->model = llama_model_load_from_file(path, params.model);
+    if (loaded->model == nullptr) {
+        throw std::runtime_error("unable to load model");
+    }
+    loaded->vocab = llama_model_get_vocab(loaded->model);
+
+    llama_context_params context = params.context;
+    context.n_ctx     = static_cast<uint32_t>(params.context_length * params.slots);
+    context.n_seq_max = static_cast<uint32_t>(params.slots);
+    context.no_perf   = true;
+    if (!llama_model_has_decoder(loaded->model) || llama_model_has_encoder(loaded->model)) {
+        // A text that is not read from left to right is evaluated in one piece.
+        context.n_batch  = std::max(context.n_batch, static_cast<uint32_t>(params.context_length));
+        context.n_ubatch = context.n_batch;
+    }
+    loaded->context = llama_init_from_model(loaded->model, context);
+    if (loaded->context == nullptr) {
+        throw std::runtime_error("unable to create the context");
+    }
+    loaded->unified = context.kv_unified;
+    loaded->pooled  = llama_pooling_type(loaded->context) != LLAMA_POOLING_TYPE_NONE;
+    loaded->causal  = llama_get_memory(loaded->context) != nullptr;
+    load_adapters(*loaded, params);
+    return loaded;
+}
+
+} // namespace
+
+hutch_model * hutch_model_load(const char * path, const hutch_params * params) {
+    return hutch::guarded([&] { return load(path, *params).release(); }, static_cast<hutch_model *>(nullptr));
+}
+
+void hutch_model_free(hutch_model * model) {
+    if (model == nullptr) {
+        return;
+    }
+    model->templates.reset();
+    if (model->context != nullptr) {
+        llama_free(model->context);
+    }
+    if (model->model != nullptr) {
+        llama_model_free(model->model); // frees its adapters too
+    }
+    delete model;
+}
+
+namespace {
+
+int64_t memory_bytes(const hutch_model & model, bool gpu_only) {
+    int64_t bytes = 0;
+    for (const auto & [type, data] : llama_get_memory_breakdown(model.context)) {
+        const ggml_backend_dev_t device = ggml_backend_buft_get_device(type);
+        const bool gpu = device != nullptr && ggml_backend_dev_type(device) != GGML_BACKEND_DEVICE_TYPE_CPU && !ggml_backend_buft_is_host(type);
+        if (gpu || !gpu_only) {
+            bytes += static_cast<int64_t>(data.model + data.context + data.compute);
+        }
+    }
+    return bytes;
+}
+
+} // namespace
+
+int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
+    const llama_memory_t memory = llama_get_memory(model->context);
+    switch (fact) {
+        case HUTCH_FACT_TRAINED_CONTEXT: return llama_model_n_ctx_train(model->model);
+        case HUTCH_FACT_CONTEXT: return llama_n_ctx_seq(model->context);
+        case HUTCH_FACT_SLOTS: return llama_n_seq_max(model->context);
+        case HUTCH_FACT_BATCH: return llama_n_batch(model->context);
+        case HUTCH_FACT_VOCABULARY: return llama_vocab_n_tokens(model->vocab);
+        case HUTCH_FACT_EMBEDDING: return llama_model_n_embd_out(model->model);
+        case HUTCH_FACT_ADDS_BOS: return llama_vocab_get_add_bos(model->vocab) ? 1 : 0;
+        case HUTCH_FACT_CAN_SHIFT: return memory != nullptr && llama_memory_can_shift(memory) ? 1 : 0;
+        case HUTCH_FACT_CAN_TRIM: return memory != nullptr && !llama_model_is_recurrent(model->model) && !llama_model_is_hybrid(model->model) ? 1 : 0;
+        case HUTCH_FACT_POOLED: return model->pooled ? 1 : 0;
+        case HUTCH_FACT_GENERATES: return memory != nullptr && llama_model_has_decoder(model->model) && !llama_model_has_encoder(model->model) ? 1 : 0;
+        case HUTCH_FACT_MEMORY_TOTAL: return memory_bytes(*model, false);
+        case HUTCH_FACT_MEMORY_GPU: return memory_bytes(*model, true);
+        case HUTCH_FACT_UNIFIED: return model->unified ? 1 : 0;
+        case HUTCH_FACT_BOS: return llama_vocab_bos(model->vocab);
+        case HUTCH_FACT_CAUSAL: return model->causal ? 1 : 0;
+        default: return HUTCH_STATUS_INVALID;
+    }
+}
+
+int32_t hutch_model_template(const hutch_model * model, char * buffer, int32_t size) {
+    const char * text = llama_model_chat_template(model->model, nullptr);
+    if (text == nullptr) {
+        return -1;
+    }
+    return hutch::guarded([&] {
+        const std::string whole = text;
+        hutch::copy_text(whole, buffer, size);
+        return static_cast<int32_t>(whole.size());
+    });
+}
+
+int32_t hutch_tokenize(const hutch_model * model, const char * text, int32_t length, bool add_special, bool parse_special, int32_t * tokens, int32_t capacity) {
+    return hutch::guarded([&] { return llama_tokenize(model->vocab, text, length, tokens, capacity, add_special, parse_special); }, INT32_MIN);
+}
+
+int32_t hutch_detokenize(const hutch_model * model, const int32_t * tokens, int32_t count, char * buffer, int32_t size) {
+    const int32_t vocabulary = llama_vocab_n_tokens(model->vocab);
+    for (int32_t i = 0; i < count; i++) {
+        if (tokens[i] < 0 || tokens[i] >= vocabulary) {
+            hutch::fail(HUTCH_STATUS_INVALID, "token " + std::to_string(tokens[i]) + " is not in the vocabulary");
+            return INT32_MIN;
+        }
+    }
+    return hutch::guarded([&] { return llama_detokenize(model->vocab, tokens, count, buffer, size, false, true); }, INT32_MIN);
+}
+
+int32_t hutch_token_piece(const hutch_model * model, int32_t token, bool special, char * buffer, int32_t size) {
+    return hutch::guarded([&] { return llama_token_to_piece(model->vocab, token, buffer, size, 0, special); }, INT32_MIN);
+}

@@ -1,0 +1,106 @@
+// Process-wide parts of the shim: last error, log ring, backends, the parent's death.
+#include "internal.hpp"
+
+#include "common.h"
+#include "ggml-backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#ifdef __linux__
+#include <csignal>
+#include <sys/prctl.h>
+#include <unistd.h>
+#endif
+
+namespace {
+
+constexpr size_t log_limit = 64 * 1024;
+
+std::string last_error;
+std::mutex  log_mutex; // guards log_ring: ggml logs from its own threads
+std::string log_ring;
+
+void log_line(ggml_log_level level, const char * text, void *) {
+    if (level == GGML_LOG_LEVEL_DEBUG || text == nullptr) {
+        return;
+    }
+    std::lock_guard<std::mutex> lock(log_mutex);
+    log_ring += text;
+    if (log_ring.size() > log_limit) {
+        log_ring.erase(0, log_ring.size() - log_limit);
+    }
+}
+
+} // namespace
+
+namespace hutch {
+
+int32_t fail(int32_t status, const std::string & text) {
+    last_error = text;
+    return status;
+}
+
+int32_t copy_text(const std::string & text, char * buffer, int32_t size) {
+    const size_t bytes = std::min(text.size(), static_cast<size_t>(std::max(size, 0)));
+    if (bytes > 0) {
+        std::memcpy(buffer, text.data(), bytes);
+    }
+    return static_cast<int32_t>(bytes);
+}
+
+} // namespace hutch
+
+int32_t hutch_abi_version(void) {
+    return HUTCH_ABI_VERSION;
+}
+
+int32_t hutch_last_error(char * buffer, int32_t size) {
+    if (size > 0) {
+        buffer[hutch::copy_text(last_error, buffer, size - 1)] = 0;
+    }
+    return static_cast<int32_t>(last_error.size());
+}
+
+int32_t hutch_drain_log(char * buffer, int32_t size) {
+    std::lock_guard<std::mutex> lock(log_mutex);
+    const int32_t bytes = hutch::copy_text(log_ring, buffer, size);
+    log_ring.erase(0, static_cast<size_t>(bytes));
+    return bytes;
+}
+
+int32_t hutch_die_with_parent(int32_t parent) {
+#ifdef __linux__
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+        return hutch::fail(HUTCH_STATUS_ERROR, "ask to be killed with the parent: prctl failed");
+    }
+    // The parent may have ended before the request: then no signal comes any more.
+    if (getppid() != parent) {
+        return hutch::fail(HUTCH_STATUS_ERROR, "the parent process has ended");
+    }
+#else
+    (void) parent;
+#endif
+    return HUTCH_STATUS_OK;
+}
+
+int32_t hutch_init(const char * folder) {
+    return hutch::guarded([&] {
+        llama_log_set(log_line, nullptr);
+        ggml_backend_load_all_from_path(folder);
+        if (ggml_backend_dev_count() == 0) {
+            return hutch::fail(HUTCH_STATUS_ERROR, std::string("no compute backend could be loaded from ") + folder);
+        }
+        llama_backend_init();
+        return static_cast<int32_t>(HUTCH_STATUS_OK);
+    });
+}
+
+int32_t hutch_physical_cores(void) {
+    return std::max(1, common_cpu_get_num_physical_cores());
+}
+
+int64_t hutch_echo(int64_t value) {
+    return value;
+}
