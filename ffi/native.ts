@@ -1,0 +1,417 @@
+/**
+ * The only caller of native symbols. Turns status into errors, encodes texts, guards against use
+ * after `free`. Everything here blocks its thread: only a runner or worker process may call it.
+ */
+import { type Pointer, ptr } from "bun:ffi";
+import { EngineError, ModelLoadError, OutOfMemoryError } from "../src/errors.ts";
+import { type HutchLibrary, openLibrary } from "./library.ts";
+
+/** `hutch_status` in hutch.h. */
+export const status = { ok: 0, error: -1, invalid: -2, noMemory: -3, noCells: -4 } as const;
+
+/** `hutch_fact` in hutch.h. */
+export const facts = {
+  trainedContext: 0,
+  context: 1,
+  slots: 2,
+  batch: 3,
+  vocabulary: 4,
+  embedding: 5,
+  addsBos: 6,
+  canShift: 7,
+  canTrim: 8,
+  pooled: 9,
+  generates: 10,
+  memoryTotal: 11,
+  memoryGpu: 12,
+  unified: 13,
+  bos: 14,
+  causal: 15,
+} as const;
+
+export interface NativeLoadOptions {
+  readonly numbers: Readonly<Record<string, number>>;
+  readonly cacheType: string;
+  readonly adapters: readonly { readonly path: string; readonly scale: number }[];
+}
+
+export interface NativeSampling {
+  readonly seed: number;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly typicalP: number;
+  readonly repeatLastN: number;
+  readonly repeatPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  readonly mirostat: number;
+  readonly mirostatTau: number;
+  readonly mirostatEta: number;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Addresses fit a number on every platform; bun:ffi types them as number or bigint. */
+function pointer(address: Pointer | bigint): Pointer {
+  return Number(address) as Pointer;
+}
+
+/** A zero-terminated copy for C. A text with a zero inside would be cut silently: refused. */
+function cString(text: string): Uint8Array {
+  if (text.includes("\0")) throw new EngineError("a text for the engine contains a zero character");
+  return encoder.encode(`${text}\0`);
+}
+
+/** The opened shim with its backends. One per process. */
+export class Native {
+  readonly #lib: HutchLibrary["symbols"];
+
+  /**
+   * @param folder folder with the libraries
+   * @throws EngineError when the library or every backend fails to load
+   */
+  constructor(folder: string) {
+    this.#lib = openLibrary(folder).symbols;
+    this.#check(this.#lib.hutch_init(cString(folder)), "start the engine");
+  }
+
+  /** @throws EngineError when the parent has ended already */
+  dieWithParent(parent: number): void {
+    this.#check(this.#lib.hutch_die_with_parent(parent), "tie this process to its parent");
+  }
+
+  physicalCores(): number {
+    return this.#lib.hutch_physical_cores();
+  }
+
+  echo(value: bigint): bigint {
+    return BigInt(this.#lib.hutch_echo(value));
+  }
+
+  /** llama.cpp's log since the last call. */
+  drainLog(): string {
+    const buffer = new Uint8Array(64 * 1024);
+    return decoder.decode(buffer.subarray(0, this.#lib.hutch_drain_log(buffer, buffer.length)));
+  }
+
+  /** @throws ModelLoadError, OutOfMemoryError */
+  load(path: string, options: NativeLoadOptions): NativeModel {
+    const params = this.#lib.hutch_params_init();
+    if (params === null) throw new OutOfMemoryError("load the model: out of memory");
+    try {
+      for (const [key, value] of Object.entries(options.numbers)) {
+        this.#check(this.#lib.hutch_params_set(params, cString(key), value), "load the model");
+      }
+      const type = this.#lib.hutch_params_set_cache_type(params, cString(options.cacheType));
+      this.#check(type, "load the model");
+      for (const { path: file, scale } of options.adapters) {
+        const added = this.#lib.hutch_params_add_adapter(params, cString(file), scale);
+        this.#check(added, "load the adapter");
+      }
+      const model = this.#lib.hutch_model_load(cString(path), params);
+      if (model === null) throw new ModelLoadError(this.lastError());
+      return new NativeModel(this.#lib, pointer(model), () => this.lastError());
+    } finally {
+      this.#lib.hutch_params_free(params);
+    }
+  }
+
+  lastError(): string {
+    return readLastError(this.#lib);
+  }
+
+  #check(result: number, action: string): void {
+    if (result < 0) throw statusError(result, `${action}: ${this.lastError()}`);
+  }
+}
+
+function readLastError(lib: HutchLibrary["symbols"]): string {
+  const buffer = new Uint8Array(4096);
+  const length = lib.hutch_last_error(buffer, buffer.length);
+  return decoder.decode(buffer.subarray(0, Math.min(length, buffer.length - 1)));
+}
+
+function statusError(result: number, text: string): Error {
+  return result === status.noMemory ? new OutOfMemoryError(text) : new EngineError(text);
+}
+
+/** Buffers for one step; the runner fills them and passes how many rows count. */
+export class StepBuffers {
+  readonly tokens: Int32Array;
+  readonly positions: Int32Array;
+  readonly sequences: Int32Array;
+  readonly wanted: Uint8Array;
+  constructor(readonly capacity: number) {
+    this.tokens = new Int32Array(capacity);
+    this.positions = new Int32Array(capacity);
+    this.sequences = new Int32Array(capacity);
+    this.wanted = new Uint8Array(capacity);
+  }
+}
+
+/** What was sampled for the rows of a step. */
+export interface SampledRow {
+  /** -1: the row had no finite logits. */
+  readonly token: number;
+  readonly ends: boolean;
+  /** A copy: may be kept. */
+  readonly bytes: Uint8Array;
+}
+
+const pieceStride = 64;
+
+/** A loaded model with its context. */
+export class NativeModel {
+  #handle: Pointer | undefined;
+  readonly #lib: HutchLibrary["symbols"];
+  readonly #error: () => string;
+  #rows = new Int32Array(64);
+  #samplers = new BigInt64Array(64);
+  #sampled = new Int32Array(64);
+  #ends = new Uint8Array(64);
+  #lengths = new Int32Array(64);
+  #pieces = new Uint8Array(64 * pieceStride);
+
+  constructor(lib: HutchLibrary["symbols"], handle: Pointer, error: () => string) {
+    this.#lib = lib;
+    this.#handle = handle;
+    this.#error = error;
+  }
+
+  get #model(): Pointer {
+    if (this.#handle === undefined) throw new EngineError("the model was freed");
+    return this.#handle;
+  }
+
+  free(): void {
+    if (this.#handle !== undefined) this.#lib.hutch_model_free(this.#handle);
+    this.#handle = undefined;
+  }
+
+  fact(fact: number): number {
+    return Number(this.#lib.hutch_model_fact(this.#model, fact));
+  }
+
+  /** The Jinja chat template, undefined when the GGUF has none. */
+  template(): string | undefined {
+    const length = this.#lib.hutch_model_template(this.#model, null, 0);
+    if (length < 0) return undefined;
+    const buffer = new Uint8Array(length);
+    if (length > 0) this.#lib.hutch_model_template(this.#model, buffer, length);
+    return decoder.decode(buffer);
+  }
+
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array {
+    const bytes = encoder.encode(text);
+    // Never more tokens than bytes, but for BOS, EOS and a blank put in front.
+    let tokens = new Int32Array(Math.min(bytes.length, 1 << 16) + 8);
+    const call = () =>
+      this.#lib.hutch_tokenize(
+        this.#model,
+        bytes.length === 0 ? cString("") : bytes,
+        bytes.length,
+        addSpecial,
+        parseSpecial,
+        tokens,
+        tokens.length,
+      );
+    let count = call();
+    if (count < 0 && count !== -0x8000_0000) {
+      tokens = new Int32Array(-count);
+      count = call();
+    }
+    if (count < 0) throw new EngineError(`tokenize: ${this.#error()}`);
+    return tokens.subarray(0, count);
+  }
+
+  /** Bytes of tokens, special ones written out. */
+  detokenize(tokens: Int32Array): string {
+    if (tokens.length === 0) return "";
+    let buffer = new Uint8Array(tokens.length * 8 + 16);
+    const call = () =>
+      this.#lib.hutch_detokenize(this.#model, tokens, tokens.length, buffer, buffer.length);
+    let length = call();
+    if (length < 0 && length !== -0x8000_0000) {
+      buffer = new Uint8Array(-length);
+      length = call();
+    }
+    if (length < 0) throw new EngineError(`detokenize: ${this.#error()}`);
+    return decoder.decode(buffer.subarray(0, length));
+  }
+
+  /** Bytes of one token; control tokens are empty unless `special`. */
+  piece(token: number, special: boolean): Uint8Array {
+    let buffer = new Uint8Array(pieceStride);
+    let length = this.#lib.hutch_token_piece(this.#model, token, special, buffer, buffer.length);
+    if (length < 0) {
+      buffer = new Uint8Array(-length);
+      length = this.#lib.hutch_token_piece(this.#model, token, special, buffer, buffer.length);
+    }
+    return buffer.slice(0, Math.max(0, length));
+  }
+
+  /** @throws EngineError with the template's own words */
+  render(messages: string, tools: string, variables: string, addGenerationPrompt: boolean): string {
+    const length = this.#lib.hutch_render(
+      this.#model,
+      cString(messages),
+      cString(tools),
+      cString(variables),
+      addGenerationPrompt,
+    );
+    if (length < 0) throw statusError(length, this.#error());
+    const buffer = new Uint8Array(Math.max(1, length));
+    return decoder.decode(
+      buffer.subarray(0, this.#lib.hutch_rendered(this.#model, buffer, length)),
+    );
+  }
+
+  /** Evaluates the first `count` rows. Returns a `status`; the error's text is `lastError`. */
+  decode(step: StepBuffers, count: number): number {
+    return this.#lib.hutch_decode(
+      this.#model,
+      count,
+      step.tokens,
+      step.positions,
+      step.sequences,
+      step.wanted,
+    );
+  }
+
+  lastError(): string {
+    return this.#error();
+  }
+
+  setEmbeddings(on: boolean): void {
+    this.#lib.hutch_set_embeddings(this.#model, on);
+  }
+
+  /** @throws EngineError when there is none or it is not finite */
+  embedding(sequence: number, row: number, normalize: boolean, length: number): Float32Array {
+    const vector = new Float32Array(length);
+    const result = this.#lib.hutch_embedding(this.#model, sequence, row, normalize, vector);
+    if (result < 0) throw statusError(result, this.#error());
+    return vector;
+  }
+
+  /** False when the memory cannot forget just these positions. */
+  remove(sequence: number, from: number, to: number): boolean {
+    return this.#lib.hutch_memory_remove(this.#model, sequence, from, to) === 1;
+  }
+
+  copySequence(source: number, target: number): void {
+    this.#lib.hutch_memory_copy(this.#model, source, target);
+  }
+
+  shift(sequence: number, from: number, to: number, delta: number): void {
+    const result = this.#lib.hutch_memory_shift(this.#model, sequence, from, to, delta);
+    if (result < 0) throw statusError(result, this.#error());
+  }
+
+  firstPosition(sequence: number): number {
+    return this.#lib.hutch_memory_first(this.#model, sequence);
+  }
+
+  sampler(s: NativeSampling): NativeSampler {
+    const handle = this.#lib.hutch_sampler_init(
+      this.#model,
+      s.seed,
+      s.temperature,
+      s.topK,
+      s.topP,
+      s.minP,
+      s.typicalP,
+      s.repeatLastN,
+      s.repeatPenalty,
+      s.presencePenalty,
+      s.frequencyPenalty,
+      s.mirostat,
+      s.mirostatTau,
+      s.mirostatEta,
+    );
+    if (handle === null) throw new EngineError(`make a sampler: ${this.#error()}`);
+    return new NativeSampler(this.#lib, pointer(handle));
+  }
+
+  /** Samples one token for each row of the last decode; all in one native call. */
+  sample(rows: readonly { row: number; sampler: NativeSampler }[]): SampledRow[] {
+    this.#fit(rows.length);
+    rows.forEach(({ row, sampler }, i) => {
+      this.#rows[i] = row;
+      this.#samplers[i] = BigInt(sampler.address);
+    });
+    this.#lib.hutch_sample(
+      this.#model,
+      rows.length,
+      this.#rows,
+      this.#samplers,
+      this.#sampled,
+      this.#ends,
+      this.#pieces,
+      pieceStride,
+      this.#lengths,
+    );
+    return rows.map((_, i) => {
+      const token = this.#sampled[i] ?? -1;
+      const length = this.#lengths[i] ?? 0;
+      const at = i * pieceStride;
+      return {
+        token,
+        ends: this.#ends[i] === 1,
+        bytes: length < 0 ? this.piece(token, false) : this.#pieces.slice(at, at + length),
+      };
+    });
+  }
+
+  #fit(count: number): void {
+    if (count <= this.#rows.length) return;
+    this.#rows = new Int32Array(count);
+    this.#samplers = new BigInt64Array(count);
+    this.#sampled = new Int32Array(count);
+    this.#ends = new Uint8Array(count);
+    this.#lengths = new Int32Array(count);
+    this.#pieces = new Uint8Array(count * pieceStride);
+  }
+
+  /** First the token itself, then the `top` likeliest, with natural logarithms. */
+  logprobs(row: number, token: number, top: number): { token: number; logprob: number }[] {
+    const tokens = new Int32Array(top + 1);
+    const values = new Float32Array(top + 1);
+    const count = this.#lib.hutch_logprobs(this.#model, row, token, top, tokens, values);
+    if (count < 0) throw statusError(count, this.#error());
+    return Array.from(tokens.subarray(0, count), (id, i) => ({
+      token: id,
+      logprob: values[i] ?? Number.NEGATIVE_INFINITY,
+    }));
+  }
+}
+
+/** A sampler of one request. */
+export class NativeSampler {
+  #handle: Pointer | undefined;
+  readonly #lib: HutchLibrary["symbols"];
+
+  constructor(lib: HutchLibrary["symbols"], handle: Pointer) {
+    this.#lib = lib;
+    this.#handle = handle;
+  }
+
+  get address(): number {
+    if (this.#handle === undefined) throw new EngineError("the sampler was freed");
+    return this.#handle;
+  }
+
+  /** Tells it tokens that came before, for penalties. */
+  accept(tokens: Int32Array): void {
+    if (tokens.length === 0 || this.#handle === undefined) return;
+    this.#lib.hutch_sampler_accept(this.#handle, ptr(tokens), tokens.length);
+  }
+
+  free(): void {
+    if (this.#handle !== undefined) this.#lib.hutch_sampler_free(this.#handle);
+    this.#handle = undefined;
+  }
+}
