@@ -1,0 +1,164 @@
+/**
+ * Messages between a server and its runner children, one union each way. Requests carry an id of the
+ * parent's; answers repeat it. Checked against these schemas in tests and development only
+ * (`checkMessages`): a streamed token must not pay for it.
+ */
+import { type Static, type TSchema, Type as t } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+
+const Id = t.Integer({ minimum: 0 });
+const Tokens = t.Array(t.Integer());
+
+const LoadSpecShape = t.Object({
+  path: t.String(),
+  adapters: t.Array(t.Object({ path: t.String(), scale: t.Number() })),
+  projectors: t.Array(t.String()),
+  contextLength: t.Integer({ minimum: 1 }),
+  slots: t.Integer({ minimum: 1, maximum: 256 }),
+  batchSize: t.Integer({ minimum: 1 }),
+  threads: t.Integer({ minimum: 0 }),
+  gpuLayers: t.Integer(),
+  mainGpu: t.Optional(t.Integer()),
+  mmap: t.Optional(t.Boolean()),
+  kvCacheType: t.String(),
+  flashAttention: t.Union([t.Literal("auto"), t.Literal("on"), t.Literal("off")]),
+});
+
+const SamplingShape = t.Object({
+  seed: t.Integer({ minimum: 0, maximum: 0xffff_ffff }),
+  temperature: t.Number(),
+  topK: t.Integer(),
+  topP: t.Number(),
+  minP: t.Number(),
+  typicalP: t.Number(),
+  repeatLastN: t.Integer(),
+  repeatPenalty: t.Number(),
+  presencePenalty: t.Number(),
+  frequencyPenalty: t.Number(),
+  mirostat: t.Union([t.Literal(0), t.Literal(1), t.Literal(2)]),
+  mirostatTau: t.Number(),
+  mirostatEta: t.Number(),
+});
+
+const GenerateShape = t.Object({
+  prompt: t.Array(
+    t.Union([
+      t.Object({ text: t.String(), parseSpecial: t.Boolean() }),
+      t.Object({ tokens: Tokens }),
+    ]),
+  ),
+  addSpecial: t.Boolean(),
+  sampling: SamplingShape,
+  stop: t.Array(t.String({ minLength: 1 })),
+  maxTokens: t.Integer({ minimum: 1 }),
+  shift: t.Boolean(),
+  keep: t.Integer(),
+  logprobs: t.Optional(t.Integer({ minimum: 0, maximum: 20 })),
+  wantContext: t.Boolean(),
+});
+
+/** Parent to child. */
+export const Command = t.Union([
+  t.Object({
+    type: t.Literal("load"),
+    spec: LoadSpecShape,
+    parent: t.Integer(),
+    libraries: t.Object({
+      cacheFolder: t.Optional(t.String()),
+      tempFolder: t.String(),
+      libraryFolder: t.Optional(t.String()),
+    }),
+  }),
+  t.Object({
+    type: t.Literal("tokenize"),
+    id: Id,
+    text: t.String(),
+    addSpecial: t.Boolean(),
+    parseSpecial: t.Boolean(),
+  }),
+  t.Object({ type: t.Literal("detokenize"), id: Id, tokens: Tokens }),
+  t.Object({
+    type: t.Literal("render"),
+    id: Id,
+    messages: t.String(),
+    tools: t.String(),
+    variables: t.String(),
+    addGenerationPrompt: t.Boolean(),
+  }),
+  t.Object({ type: t.Literal("generate"), id: Id, request: GenerateShape }),
+  t.Object({ type: t.Literal("embed"), id: Id, inputs: t.Array(Tokens), normalize: t.Boolean() }),
+  t.Object({ type: t.Literal("cancel"), id: Id }),
+  // Back-pressure: a paused request keeps its slot but is not sampled.
+  t.Object({ type: t.Literal("pause"), id: Id }),
+  t.Object({ type: t.Literal("resume"), id: Id }),
+]);
+
+const Logprob = t.Object({
+  token: t.String(),
+  logprob: t.Number(),
+  bytes: t.Array(t.Integer({ minimum: 0, maximum: 255 })),
+});
+
+const EventShape = t.Union([
+  t.Object({
+    type: t.Literal("text"),
+    text: t.String(),
+    logprobs: t.Optional(t.Array(t.Composite([Logprob, t.Object({ top: t.Array(Logprob) })]))),
+  }),
+  t.Object({
+    type: t.Literal("done"),
+    reason: t.Union([t.Literal("stop"), t.Literal("length")]),
+    promptTokens: t.Integer({ minimum: 0 }),
+    cachedTokens: t.Integer({ minimum: 0 }),
+    promptNs: t.Integer({ minimum: 0 }),
+    evalTokens: t.Integer({ minimum: 0 }),
+    evalNs: t.Integer({ minimum: 0 }),
+    context: t.Optional(Tokens),
+  }),
+]);
+
+const Failure = t.Object({
+  code: t.String(),
+  message: t.String(),
+  promptTokens: t.Optional(t.Integer()),
+  contextLength: t.Optional(t.Integer()),
+});
+
+/** Child to parent. */
+export const Report = t.Union([
+  t.Object({
+    type: t.Literal("ready"),
+    info: t.Object({
+      contextLength: t.Integer(),
+      trainedContextLength: t.Integer(),
+      slots: t.Integer(),
+      vocabularySize: t.Integer(),
+      addsBos: t.Boolean(),
+      embeddingLength: t.Integer(),
+      canShift: t.Boolean(),
+      chatTemplate: t.Optional(t.String()),
+      memory: t.Object({ total: t.Number(), gpu: t.Number() }),
+    }),
+  }),
+  // The model could not be loaded; the child ends by itself.
+  t.Object({ type: t.Literal("failed"), error: Failure, log: t.String() }),
+  t.Object({ type: t.Literal("tokens"), id: Id, tokens: Tokens }),
+  t.Object({ type: t.Literal("text"), id: Id, text: t.String() }),
+  t.Object({ type: t.Literal("vectors"), id: Id, vectors: t.Array(t.Array(t.Number())) }),
+  t.Object({ type: t.Literal("error"), id: Id, error: Failure }),
+  // All that one step brought, for all requests.
+  t.Object({ type: t.Literal("events"), events: t.Array(t.Tuple([Id, EventShape])) }),
+]);
+
+export type Command = Static<typeof Command>;
+export type Report = Static<typeof Report>;
+export type Failure = Static<typeof Failure>;
+
+/** Throws a TypeError naming the first field that does not fit. */
+export function checkMessage<T extends TSchema>(schema: T, message: unknown): Static<T> {
+  if (Value.Check(schema, message)) return message;
+  const first = Value.Errors(schema, message).First();
+  throw new TypeError(
+    `message of the engine: ${first?.path ?? ""}: ${first?.message ?? "unknown"}`,
+  );
+}

@@ -1,0 +1,53 @@
+/**
+ * What the next step evaluates: a pure function of what the slots want. Decoding slots come first, a
+ * row each; prompts share the rest of the step's budget, oldest first, so that no running stream
+ * waits for more than one prompt chunk.
+ */
+
+/** What one busy slot wants of the next step. */
+export interface Want {
+  /** Index of the slot. */
+  readonly slot: number;
+  /** Tokens of its prompt not yet evaluated; 0 = it decodes. */
+  readonly promptLeft: number;
+  /** Order of arrival: smaller is older. */
+  readonly order: number;
+}
+
+export interface Share {
+  readonly slot: number;
+  /** Tokens of this slot in the step; 1 for a decoding slot. */
+  readonly count: number;
+}
+
+/**
+ * @param batchSize most tokens of a step
+ * @param chunk most prompt tokens of a step
+ */
+export function planStep(wants: readonly Want[], batchSize: number, chunk: number): Share[] {
+  const shares: Share[] = wants
+    .filter(({ promptLeft }) => promptLeft === 0)
+    .slice(0, batchSize)
+    .map(({ slot }) => ({ slot, count: 1 }));
+  let left = Math.min(chunk, batchSize - shares.length);
+  const prompts = wants.filter(({ promptLeft }) => promptLeft > 0);
+  for (const { slot, promptLeft } of prompts.sort((a, b) => a.order - b.order)) {
+    if (left <= 0) break;
+    const count = Math.min(promptLeft, left);
+    shares.push({ slot, count });
+    left -= count;
+  }
+  return shares;
+}
+
+/**
+ * Prompt tokens of a step, from the measured speed: a step stays short enough for cancels and new
+ * work to be seen within 250 ms, shorter while others wait for their next token.
+ *
+ * @param tokensPerSecond speed of evaluating prompts
+ * @param othersDecode whether running streams wait for this step
+ */
+export function promptChunk(tokensPerSecond: number, othersDecode: boolean): number {
+  const seconds = othersDecode ? 0.05 : 0.12;
+  return Math.max(8, Math.floor(tokensPerSecond * seconds));
+}

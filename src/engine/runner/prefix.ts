@@ -1,0 +1,67 @@
+/**
+ * Which slot a request gets: the free one that holds most of its prompt already, or one that can be
+ * given a copy of what another slot holds. Pure.
+ */
+
+export interface SlotView {
+  /** Tokens in the KV cache, in order. */
+  readonly tokens: readonly number[];
+  readonly busy: boolean;
+  /** When it was last used; smaller is longer ago. */
+  readonly lastUse: number;
+  /** While its prompt is being evaluated: all of it. */
+  readonly coming?: readonly number[];
+}
+
+export type Choice =
+  /** Use the slot; the first `common` of its tokens stay. */
+  | { readonly kind: "use"; readonly slot: number; readonly common: number }
+  /** Empty the slot and copy `source` into it; the first `common` tokens stay. */
+  | {
+      readonly kind: "copy";
+      readonly slot: number;
+      readonly source: number;
+      readonly common: number;
+    }
+  /** No slot is free, or another request is just evaluating what this one needs. */
+  | { readonly kind: "wait" };
+
+/** A copy or a wait must save at least this many tokens to be worth it. */
+const worthwhile = 64;
+
+export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const most = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < most && a[at] === b[at]) at++;
+  return at;
+}
+
+/** @param canCopy whether sequences can be copied and trimmed (not with recurrent memories) */
+export function chooseSlot(
+  slots: readonly SlotView[],
+  prompt: ArrayLike<number>,
+  canCopy: boolean,
+): Choice {
+  let best = { slot: -1, common: -1, lastUse: 0 };
+  let oldest = { slot: -1, lastUse: 0 };
+  let source = { slot: -1, common: 0 };
+  let coming = 0;
+  slots.forEach((view, slot) => {
+    const common = commonPrefix(view.tokens, prompt);
+    if (common > source.common) source = { slot, common };
+    if (view.coming !== undefined) coming = Math.max(coming, commonPrefix(view.coming, prompt));
+    if (view.busy) return;
+    const { lastUse } = view;
+    if (common > best.common || (common === best.common && lastUse < best.lastUse)) {
+      best = { slot, common, lastUse };
+    }
+    if (oldest.slot < 0 || lastUse < oldest.lastUse) oldest = { slot, lastUse };
+  });
+  if (best.slot < 0) return { kind: "wait" };
+  const had = Math.max(best.common, canCopy ? source.common : 0);
+  if (canCopy && coming >= had + worthwhile) return { kind: "wait" };
+  if (canCopy && source.common >= best.common + worthwhile) {
+    return { kind: "copy", slot: oldest.slot, source: source.slot, common: source.common };
+  }
+  return { kind: "use", slot: best.slot, common: best.common };
+}
