@@ -5,6 +5,7 @@
  */
 import { type Static, type TSchema, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import type { GenerateEvent, GenerateRequest, LoadedModelInfo, LoadSpec } from "./engine.ts";
 
 const Id = t.Integer({ minimum: 0 });
 const Tokens = t.Array(t.Integer());
@@ -150,8 +151,25 @@ export const Report = t.Union([
   t.Object({ type: t.Literal("events"), events: t.Array(t.Tuple([Id, EventShape])) }),
 ]);
 
-export type Command = Static<typeof Command>;
-export type Report = Static<typeof Report>;
+type CommandShape = Static<typeof Command>;
+type ReportShape = Static<typeof Report>;
+
+/** The unions as the code uses them: the same shapes, with the engine's own (read-only) types. */
+export type Command =
+  | Exclude<CommandShape, { type: "load" | "generate" }>
+  | (Omit<Extract<CommandShape, { type: "load" }>, "spec" | "libraries"> & {
+      spec: LoadSpec;
+      libraries: {
+        cacheFolder?: string | undefined;
+        tempFolder: string;
+        libraryFolder?: string | undefined;
+      };
+    })
+  | { type: "generate"; id: number; request: GenerateRequest };
+export type Report =
+  | Exclude<ReportShape, { type: "events" | "ready" }>
+  | { type: "ready"; info: Omit<LoadedModelInfo, "loadNs"> }
+  | { type: "events"; events: [id: number, event: GenerateEvent][] };
 export type Failure = Static<typeof Failure>;
 
 /** Throws a TypeError naming the first field that does not fit. */

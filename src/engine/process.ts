@@ -1,0 +1,341 @@
+/**
+ * The engine on libllama: every model lives in a child process of this executable, so that an abort
+ * in native code costs that model's requests and nothing else. The child is told what to do over
+ * IPC and says when it is ready; its death is seen at once.
+ */
+import type { Subprocess } from "bun";
+import {
+  ContextOverflowError,
+  EngineCrashedError,
+  EngineError,
+  ModelLoadError,
+  OutOfMemoryError,
+} from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type {
+  Engine,
+  GenerateEvent,
+  GenerateRequest,
+  LoadedModel,
+  LoadedModelInfo,
+  LoadSpec,
+  TemplateRequest,
+} from "./engine.ts";
+import { EventQueue } from "./event-queue.ts";
+import { Command, checkMessage, type Failure, Report } from "./protocol.ts";
+
+export interface ProcessEngineOptions {
+  /** The child's command line: this executable with its hidden command. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the native libraries are or may be unpacked (ffi/unpack.ts). */
+  readonly libraries: {
+    readonly cacheFolder: string | undefined;
+    readonly tempFolder: string;
+    readonly libraryFolder: string | undefined;
+  };
+  readonly logger: Logger;
+  /** Check every message against its schema: in tests and development. */
+  readonly checkMessages?: boolean;
+}
+
+/** What the system and ggml say when memory is short (scheduler.md 10). */
+const memoryPhrases =
+  /out of (device )?memory|(cuda|hip)Malloc failed|failed to allocate|allocation failed|not enough memory|insufficient memory|erroroutofmemory/i;
+
+export class ProcessEngine implements Engine {
+  readonly #options: ProcessEngineOptions;
+  readonly #children = new Set<Child>();
+
+  constructor(options: ProcessEngineOptions) {
+    this.#options = options;
+  }
+
+  async load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel> {
+    signal.throwIfAborted();
+    const since = performance.now();
+    const child = new Child(this.#options, () => this.#children.delete(child));
+    this.#children.add(child);
+    const abort = () => void child[Symbol.asyncDispose]();
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      await child.load(spec, since);
+      signal.throwIfAborted();
+      return child;
+    } catch (error) {
+      await child[Symbol.asyncDispose]();
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#children].map((child) => child[Symbol.asyncDispose]()));
+  }
+}
+
+/** Somebody who waits for a single answer. */
+interface Caller {
+  resolve(report: Report): void;
+  reject(error: Error): void;
+}
+
+class Child implements LoadedModel {
+  readonly #process: Subprocess<"ignore", "ignore", "pipe">;
+  readonly #options: ProcessEngineOptions;
+  readonly #ready = Promise.withResolvers<LoadedModelInfo>();
+  readonly #ended = Promise.withResolvers<Error | undefined>();
+  readonly #callers = new Map<number, Caller>();
+  readonly #streams = new Map<number, EventQueue<GenerateEvent>>();
+  #info: LoadedModelInfo | undefined;
+  #since = 0;
+  #ids = 0;
+  /** Set when the child can serve no longer. */
+  #over: Error | undefined;
+  #disposed = false;
+  /** The last of what native code wrote to stderr: the reason of an abort stands there. */
+  #stderr = "";
+  readonly ended: Promise<Error | undefined> = this.#ended.promise;
+
+  constructor(options: ProcessEngineOptions, onEnd: () => void) {
+    this.#options = options;
+    this.#ready.promise.catch(() => {}); // awaited by load(), which may not have begun
+    this.#process = Bun.spawn([...options.command], {
+      env: { ...options.env },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+      serialization: "advanced",
+      ipc: (message) => this.#receive(message as Report),
+      onExit: (_process, code, signal) => {
+        onEnd();
+        void this.#onExit(code, signal);
+      },
+    });
+    void this.#readStderr();
+  }
+
+  /** Process id of the child, for tests and logs. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  get info(): LoadedModelInfo {
+    if (this.#info === undefined) throw new EngineError("the model is still loading");
+    return this.#info;
+  }
+
+  async load(spec: LoadSpec, since: number): Promise<void> {
+    this.#since = since;
+    this.#send({
+      type: "load",
+      spec,
+      parent: process.pid,
+      libraries: this.#options.libraries,
+    });
+    this.#info = await this.#ready.promise;
+  }
+
+  async tokenize(
+    text: string,
+    options: { addSpecial: boolean; parseSpecial: boolean },
+  ): Promise<number[]> {
+    const report = await this.#ask({ type: "tokenize", id: this.#ids++, text, ...options });
+    return report.type === "tokens" ? report.tokens : unexpected(report);
+  }
+
+  async detokenize(tokens: readonly number[]): Promise<string> {
+    const report = await this.#ask({ type: "detokenize", id: this.#ids++, tokens: [...tokens] });
+    return report.type === "text" ? report.text : unexpected(report);
+  }
+
+  async applyTemplate(request: TemplateRequest): Promise<string> {
+    const variables = Object.entries(request.kwargs)
+      .map(([name, json]) => `${JSON.stringify(name)}:${json}`)
+      .join(",");
+    const report = await this.#ask({
+      type: "render",
+      id: this.#ids++,
+      messages: request.messagesJson,
+      tools: request.toolsJson ?? "",
+      variables: `{${variables}}`,
+      addGenerationPrompt: request.addGenerationPrompt,
+    });
+    return report.type === "text" ? report.text : unexpected(report);
+  }
+
+  async embed(
+    inputs: readonly (readonly number[])[],
+    options: { normalize: boolean },
+    signal: AbortSignal,
+  ): Promise<Float32Array[]> {
+    const id = this.#ids++;
+    const cancel = () => this.#cancel(id, signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      const report = await this.#ask({
+        type: "embed",
+        id,
+        inputs: inputs.map((tokens) => [...tokens]),
+        normalize: options.normalize,
+      });
+      if (report.type !== "vectors") return unexpected(report);
+      return report.vectors.map((vector) => Float32Array.from(vector));
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
+  }
+
+  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
+    signal.throwIfAborted();
+    if (this.#over !== undefined) throw this.#over;
+    const id = this.#ids++;
+    const queue = new EventQueue<GenerateEvent>((paused) =>
+      this.#send({ type: paused ? "pause" : "resume", id }),
+    );
+    const cancel = () => queue.fail(signal.reason as Error);
+    this.#streams.set(id, queue);
+    signal.addEventListener("abort", cancel, { once: true });
+    let finished = false;
+    try {
+      this.#send({ type: "generate", id, request });
+      for await (const event of queue) {
+        if (event.type === "done") finished = true;
+        yield event;
+        if (finished) return;
+      }
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      this.#streams.delete(id);
+      if (!finished) this.#send({ type: "cancel", id });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    // Nothing of a runner's is worth saving, and native code may hang: so no farewell.
+    this.#process.kill("SIGKILL");
+    await this.#process.exited;
+    await this.ended;
+  }
+
+  #ask(command: Extract<Command, { id: number }>): Promise<Report> {
+    if (this.#over !== undefined) return Promise.reject(this.#over);
+    const { promise, resolve, reject } = Promise.withResolvers<Report>();
+    this.#callers.set(command.id, { resolve, reject });
+    this.#send(command);
+    return promise;
+  }
+
+  #cancel(id: number, reason: unknown): void {
+    this.#callers.get(id)?.reject(reason instanceof Error ? reason : new EngineError("cancelled"));
+    this.#callers.delete(id);
+    this.#send({ type: "cancel", id });
+  }
+
+  #send(command: Command): void {
+    if (this.#over !== undefined || this.#process.exitCode !== null) return;
+    if (this.#options.checkMessages) checkMessage(Command, command);
+    try {
+      this.#process.send(command);
+    } catch {
+      // The channel closes a moment before the exit is reported; onExit settles everybody.
+    }
+  }
+
+  #receive(report: Report): void {
+    if (this.#options.checkMessages) checkMessage(Report, report);
+    switch (report.type) {
+      case "events":
+        for (const [id, event] of report.events) this.#streams.get(id)?.push(event);
+        break;
+      case "ready": {
+        const loadNs = Math.max(1, Math.round((performance.now() - this.#since) * 1e6));
+        this.#ready.resolve({ ...report.info, loadNs });
+        break;
+      }
+      case "failed":
+        this.#ready.reject(loadError(report.error, report.log));
+        break;
+      case "error": {
+        const error = toError(report.error);
+        this.#streams.get(report.id)?.fail(error);
+        this.#callers.get(report.id)?.reject(error);
+        this.#callers.delete(report.id);
+        break;
+      }
+      default:
+        this.#callers.get(report.id)?.resolve(report);
+        this.#callers.delete(report.id);
+    }
+  }
+
+  async #readStderr(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#process.stderr) {
+      this.#stderr = (this.#stderr + decoder.decode(chunk, { stream: true })).slice(-8192);
+    }
+  }
+
+  async #onExit(code: number | null, signal: number | string | null): Promise<void> {
+    this.#over = this.#disposed
+      ? new EngineError("the model was unloaded")
+      : new EngineCrashedError(crashText(code, signal, this.#stderr));
+    if (!this.#disposed) {
+      this.#options.logger.error("a runner ended by itself", {
+        pid: this.#process.pid,
+        code: code ?? undefined,
+        signal: signal ?? undefined,
+        stderr: this.#stderr.slice(-500),
+      });
+    }
+    this.#ready.reject(this.#over);
+    for (const stream of this.#streams.values()) stream.fail(this.#over);
+    for (const { reject } of this.#callers.values()) reject(this.#over);
+    this.#callers.clear();
+    this.#ended.resolve(this.#disposed ? undefined : this.#over);
+  }
+}
+
+function unexpected(report: Report): never {
+  throw new EngineError(`the engine answered with "${report.type}"`);
+}
+
+function toError(failure: Failure): Error {
+  switch (failure.code) {
+    case "context_overflow":
+      return new ContextOverflowError(
+        failure.message,
+        failure.promptTokens ?? 0,
+        failure.contextLength ?? 0,
+      );
+    case "out_of_memory":
+      return new OutOfMemoryError(failure.message);
+    case "model_load":
+      return new ModelLoadError(failure.message);
+    default:
+      return new EngineError(failure.message);
+  }
+}
+
+/** A failed load with the lines of the engine's log that say why. */
+function loadError(failure: Failure, log: string): Error {
+  const reasons = log
+    .split("\n")
+    .filter((line) => /error|failed|unknown|unable|invalid|missing/i.test(line))
+    .slice(-3);
+  const text = [failure.message, ...reasons].join(": ");
+  if (memoryPhrases.test(text))
+    return new OutOfMemoryError(`model requires more system memory: ${text}`);
+  return failure.code === "model_load" ? new ModelLoadError(text) : toError(failure);
+}
+
+/** Why a child ended, with the last lines that native code wrote. */
+function crashText(code: number | null, signal: number | string | null, stderr: string): string {
+  const how = signal !== null && signal !== undefined ? `signal ${signal}` : `exit status ${code}`;
+  const kept = stderr.trim().split("\n").filter(Boolean).slice(-3).join("; ");
+  return `model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check hutch server logs for details: ${how}${kept === "" ? "" : `: ${kept}`}`;
+}

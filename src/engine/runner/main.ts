@@ -1,0 +1,145 @@
+/**
+ * The hidden command `runner`: one loaded model, told what to do over IPC. Ends when the parent
+ * does. Imports only what it needs, because its start counts into every cold request.
+ */
+import { statSync } from "node:fs";
+import { facts, Native, type NativeModel } from "../../../ffi/native.ts";
+import { libraryFolder } from "../../../ffi/unpack.ts";
+import { errorMessage, ModelLoadError } from "../../errors.ts";
+import type { LoadSpec } from "../engine.ts";
+import type { Command, Report } from "../protocol.ts";
+import { toFailure } from "./failure.ts";
+import { Runner } from "./runner.ts";
+
+type LoadCommand = Extract<Command, { type: "load" }>;
+
+const onOff = { auto: -1, off: 0, on: 1 } as const;
+
+/**
+ * Below this file size one thread does a step about as fast as two (measured on 1 and 3 MB), and it
+ * does not stall when other programs want the cores: ggml's threads wait for each other spinning.
+ */
+const singleThreadBytes = 16 * 2 ** 20;
+
+function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeModel {
+  const automatic = fileBytes < singleThreadBytes ? 1 : native.physicalCores();
+  return native.load(spec.path, {
+    numbers: {
+      context: spec.contextLength,
+      slots: spec.slots,
+      batch: spec.batchSize,
+      threads: spec.threads > 0 ? spec.threads : automatic,
+      gpu_layers: spec.gpuLayers,
+      flash_attention: onOff[spec.flashAttention],
+      ...(spec.mainGpu === undefined ? {} : { main_gpu: spec.mainGpu }),
+      ...(spec.mmap === undefined ? {} : { mmap: spec.mmap ? 1 : 0 }),
+    },
+    cacheType: spec.kvCacheType,
+    adapters: spec.adapters,
+  });
+}
+
+function readyReport(model: NativeModel, spec: LoadSpec): Report {
+  const template = model.template();
+  const cells = model.fact(facts.context);
+  return {
+    type: "ready",
+    info: {
+      contextLength: Math.min(spec.contextLength, cells),
+      trainedContextLength: model.fact(facts.trainedContext),
+      slots: model.fact(facts.slots),
+      vocabularySize: model.fact(facts.vocabulary),
+      addsBos: model.fact(facts.addsBos) === 1,
+      embeddingLength: model.fact(facts.embedding),
+      canShift: model.fact(facts.canShift) === 1,
+      ...(template === undefined ? {} : { chatTemplate: template }),
+      memory: { total: model.fact(facts.memoryTotal), gpu: model.fact(facts.memoryGpu) },
+    },
+  };
+}
+
+/** Runs until the parent hangs up; resolves with the exit code. */
+export function runRunner(): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const ipc = process.send?.bind(process);
+  if (ipc === undefined) {
+    process.stderr.write("hutch runner is started by hutch itself\n");
+    return Promise.resolve(1);
+  }
+  const send = (report: Report): void => void ipc(report);
+  let runner: Runner | undefined;
+  let model: NativeModel | undefined;
+
+  const load = (command: LoadCommand): void => {
+    let native: Native | undefined;
+    try {
+      native = new Native(libraryFolder({ cacheFolder: undefined, ...command.libraries }));
+      native.dieWithParent(command.parent);
+      const { size } = statSync(command.spec.path);
+      model = loadModel(native, command.spec, size);
+      runner = new Runner(model, command.spec, size, send);
+      native.drainLog();
+      send(readyReport(model, command.spec));
+    } catch (error) {
+      const log = native?.drainLog() ?? "";
+      const failure =
+        error instanceof Error && "code" in error
+          ? toFailure(error)
+          : toFailure(new ModelLoadError(errorMessage(error)));
+      send({ type: "failed", error: failure, log: log.slice(-8192) });
+    }
+  };
+
+  // A terminal's Ctrl-C reaches the whole process group; the parent decides what it means.
+  process.on("SIGINT", () => {});
+  process.on("disconnect", () => resolve(0));
+  process.on("message", (message: Command) => {
+    if (message.type === "load") load(message);
+    else if (runner !== undefined && model !== undefined) handle(message, runner, model, send);
+  });
+  return promise;
+}
+
+function handle(
+  message: Exclude<Command, LoadCommand>,
+  runner: Runner,
+  model: NativeModel,
+  send: (report: Report) => void,
+): void {
+  const { id } = message;
+  try {
+    switch (message.type) {
+      case "generate":
+        runner.generate(id, message.request);
+        break;
+      case "embed":
+        runner.embed(message);
+        break;
+      case "cancel":
+        runner.cancel(id);
+        break;
+      case "pause":
+      case "resume":
+        runner.pause(id, message.type === "pause");
+        break;
+      case "tokenize": {
+        const tokens = runner.tokenize(message.text, message.addSpecial, message.parseSpecial);
+        send({ type: "tokens", id, tokens: Array.from(tokens) });
+        break;
+      }
+      case "detokenize": {
+        const text = model.detokenize(Int32Array.from(message.tokens));
+        send({ type: "text", id, text });
+        break;
+      }
+      case "render": {
+        const { messages, tools, variables, addGenerationPrompt } = message;
+        const text = model.render(messages, tools, variables, addGenerationPrompt);
+        send({ type: "text", id, text });
+        break;
+      }
+    }
+  } catch (error) {
+    send({ type: "error", id, error: toFailure(error) });
+  }
+}

@@ -1,0 +1,439 @@
+/**
+ * The loop of a runner: inbox → admit → plan → step → harvest → flush. All slots share one context;
+ * each step evaluates a row for every decoding slot and a chunk of the prompts that are due, then
+ * samples all rows in one native call. Between steps the event loop runs, so that cancels and new
+ * work are seen; a prompt chunk is bounded by the measured speed for the same reason.
+ */
+import {
+  facts,
+  type NativeModel,
+  type SampledRow,
+  StepBuffers,
+  status,
+} from "../../../ffi/native.ts";
+import { ContextOverflowError, EngineError } from "../../errors.ts";
+import type { GenerateEvent, GenerateRequest, LoadSpec, TokenLogprob } from "../engine.ts";
+import type { Command, Report } from "../protocol.ts";
+import { embedAll } from "./embed.ts";
+import { toFailure } from "./failure.ts";
+import { planStep, promptChunk, type Share } from "./plan.ts";
+import { chooseSlot } from "./prefix.ts";
+import { Active, Slot } from "./slot.ts";
+
+type EmbedCommand = Extract<Command, { type: "embed" }>;
+
+interface Waiting {
+  readonly id: number;
+  readonly request: GenerateRequest;
+  readonly prompt: Int32Array;
+  readonly order: number;
+  paused: boolean;
+}
+
+/** Longest text handed to the tokenizer, in UTF-16 units: beyond it no context is long enough. */
+const longestText = 64 * 1024 * 1024;
+
+export class Runner {
+  readonly #model: NativeModel;
+  readonly #spec: LoadSpec;
+  readonly #send: (report: Report) => void;
+  readonly #slots: Slot[];
+  readonly #step: StepBuffers;
+  /** Tokens one sequence can hold; libllama rounds the context length up. */
+  readonly #cells: number;
+  readonly #addsBos: boolean;
+  readonly #bos: number;
+  readonly #canTrim: boolean;
+  readonly #canShift: boolean;
+  #waiting: Waiting[] = [];
+  #embeds: EmbedCommand[] = [];
+  #events: [number, GenerateEvent][] = [];
+  #orders = 0;
+  #uses = 0;
+  #scheduled = false;
+  /** Measured speed of evaluating prompts; the first guess is cautious, by the file's size. */
+  #promptSpeed: number;
+
+  constructor(
+    model: NativeModel,
+    spec: LoadSpec,
+    fileBytes: number,
+    send: (report: Report) => void,
+  ) {
+    this.#model = model;
+    this.#spec = spec;
+    this.#send = send;
+    this.#slots = Array.from({ length: model.fact(facts.slots) }, (_, i) => new Slot(i));
+    this.#step = new StepBuffers(model.fact(facts.batch));
+    this.#cells = model.fact(facts.context);
+    this.#bos = model.fact(facts.bos);
+    this.#addsBos = model.fact(facts.addsBos) === 1;
+    this.#canTrim = model.fact(facts.canTrim) === 1;
+    this.#canShift = model.fact(facts.canShift) === 1;
+    this.#promptSpeed = 2e10 / Math.max(1, fileBytes);
+  }
+
+  generate(id: number, request: GenerateRequest): void {
+    this.#guard(id, () => {
+      if (this.#model.fact(facts.generates) !== 1) {
+        throw new EngineError("the model cannot generate text");
+      }
+      const prompt = this.#promptTokens(request);
+      if (prompt.length === 0) throw new EngineError("the prompt has no tokens");
+      // By the cells, not the plain context length: the engine rounds that up (api.md 4).
+      if (prompt.length > this.#cells - 1) {
+        const limit = this.#spec.contextLength;
+        throw new ContextOverflowError(
+          `the prompt has ${prompt.length} tokens, the context holds ${limit}`,
+          prompt.length,
+          limit,
+        );
+      }
+      const order = this.#orders++;
+      this.#waiting.push({ id, request, prompt, order, paused: false });
+      this.#wake();
+    });
+  }
+
+  embed(command: EmbedCommand): void {
+    this.#embeds.push(command);
+    this.#wake();
+  }
+
+  cancel(id: number): void {
+    this.#waiting = this.#waiting.filter((waiting) => waiting.id !== id);
+    this.#embeds = this.#embeds.filter((embed) => embed.id !== id);
+    const slot = this.#slots.find(({ active }) => active?.id === id);
+    if (slot !== undefined) this.#release(slot);
+    this.#wake();
+  }
+
+  /** Back-pressure: a paused request is not sampled, the others go on. */
+  pause(id: number, paused: boolean): void {
+    const found =
+      this.#slots.find(({ active }) => active?.id === id)?.active ??
+      this.#waiting.find((waiting) => waiting.id === id);
+    if (found !== undefined) found.paused = paused;
+    if (!paused) this.#wake();
+  }
+
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array {
+    if (text.length > longestText) throw new EngineError("the text is too long to tokenise");
+    return this.#model.tokenize(text, addSpecial, parseSpecial);
+  }
+
+  #promptTokens(request: GenerateRequest): Int32Array {
+    const parts = request.prompt.map((part) =>
+      "tokens" in part
+        ? Int32Array.from(part.tokens)
+        : this.tokenize(part.text, false, part.parseSpecial),
+    );
+    const only = parts[0];
+    const first = parts.find(({ length }) => length > 0)?.[0];
+    const bos = request.addSpecial && this.#addsBos && this.#bos >= 0 && first !== this.#bos;
+    if (parts.length === 1 && only !== undefined && !bos) return only;
+    const whole = new Int32Array(parts.reduce((sum, { length }) => sum + length, bos ? 1 : 0));
+    let at = 0;
+    if (bos) whole[at++] = this.#bos;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  }
+
+  #wake(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#turn();
+    });
+  }
+
+  /** One turn: embeddings that are due, new requests into slots, one step. */
+  #turn(): void {
+    this.#runEmbeds();
+    this.#admit();
+    const worked = this.#runStep();
+    this.#flush();
+    if (worked || this.#embeds.length > 0) this.#wake();
+  }
+
+  #flush(): void {
+    if (this.#events.length === 0) return;
+    this.#send({ type: "events", events: this.#events });
+    this.#events = [];
+  }
+
+  /** Embeddings take all sequences that are free; with none free they wait for the next turn. */
+  #runEmbeds(): void {
+    if (this.#embeds.length === 0) return;
+    const free = this.#slots.filter(({ active }) => active === undefined);
+    if (free.length === 0) return;
+    const command = this.#embeds.shift();
+    if (command === undefined) return;
+    this.#guard(command.id, () => {
+      for (const slot of free) this.#empty(slot);
+      const vectors = embedAll(
+        this.#model,
+        this.#step,
+        free.map(({ sequence }) => sequence),
+        command.inputs,
+        command.normalize,
+      );
+      this.#send({ type: "vectors", id: command.id, vectors: vectors.map((v) => Array.from(v)) });
+    });
+  }
+
+  #empty(slot: Slot): void {
+    this.#model.remove(slot.sequence, -1, -1);
+    slot.tokens = [];
+  }
+
+  /** Gives waiting requests their slots, oldest first; one that waits for a prefix lets others by. */
+  #admit(): void {
+    for (const waiting of [...this.#waiting]) {
+      const views = this.#slots.map((slot) => ({
+        tokens: slot.tokens,
+        busy: slot.active !== undefined,
+        lastUse: slot.lastUse,
+        ...(slot.active !== undefined && slot.active.promptLeft > 0
+          ? { coming: slot.active.prompt as ArrayLike<number> as readonly number[] }
+          : {}),
+      }));
+      if (views.every(({ busy }) => busy)) return;
+      const choice = chooseSlot(views, waiting.prompt, this.#canTrim);
+      if (choice.kind === "wait") continue;
+      const slot = this.#slots[choice.slot];
+      if (slot === undefined) continue;
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+      this.#guard(waiting.id, () => {
+        if (choice.kind === "copy") this.#copy(choice.source, slot);
+        const kept = this.#trim(slot, Math.min(choice.common, waiting.prompt.length - 1));
+        const sampler = this.#model.sampler(waiting.request.sampling);
+        sampler.accept(waiting.prompt);
+        slot.active = new Active(
+          waiting.id,
+          waiting.request,
+          waiting.prompt,
+          kept,
+          sampler,
+          waiting.order,
+        );
+        slot.active.paused = waiting.paused;
+        slot.active.promptSince = performance.now();
+      });
+    }
+  }
+
+  #copy(from: number, slot: Slot): void {
+    const source = this.#slots[from];
+    if (source === undefined) return;
+    this.#empty(slot);
+    this.#model.copySequence(source.sequence, slot.sequence);
+    slot.tokens = [...source.tokens];
+  }
+
+  /** Keeps the first `count` tokens of a slot when its memory can do that, else none. Returns how many. */
+  #trim(slot: Slot, count: number): number {
+    if (count === slot.tokens.length) return count;
+    // A sliding window may have lost cells that the tokens to come would look back at.
+    const whole = count > 0 && this.#model.firstPosition(slot.sequence) === 0;
+    if (whole && this.#canTrim && this.#model.remove(slot.sequence, count, -1)) {
+      slot.tokens.length = count;
+      return count;
+    }
+    this.#empty(slot);
+    return 0;
+  }
+
+  /** Evaluates and samples once. False when there was nothing to do. */
+  #runStep(): boolean {
+    const wants = this.#slots.flatMap(({ active }, slot) =>
+      active === undefined || active.paused
+        ? []
+        : [{ slot, promptLeft: active.promptLeft, order: active.order }],
+    );
+    if (wants.length === 0) return false;
+    const decoding = wants.some(({ promptLeft }) => promptLeft === 0);
+    const chunk = promptChunk(this.#promptSpeed, decoding);
+    const shares = planStep(wants, this.#step.capacity, chunk);
+    const { rows, sampled, prompts } = this.#fill(shares);
+    if (rows === 0) return true;
+    const since = performance.now();
+    const result = this.#model.decode(this.#step, rows);
+    if (result !== status.ok) {
+      this.#failStep(shares, this.#model.lastError());
+      return true;
+    }
+    const seconds = (performance.now() - since) / 1000;
+    if (prompts > 7 && seconds > 0) {
+      // Rows of decoding slots make a mixed step look slower than prompts are; that errs on the safe side.
+      this.#promptSpeed += 0.5 * (prompts / seconds - this.#promptSpeed);
+    }
+    if (sampled.length > 0) this.#harvest(sampled);
+    return true;
+  }
+
+  /** Writes the step's rows; slots whose context is full are shifted or ended first. */
+  #fill(shares: readonly Share[]): {
+    rows: number;
+    sampled: { row: number; slot: Slot; active: Active }[];
+    prompts: number;
+  } {
+    const { tokens, positions, sequences, wanted } = this.#step;
+    const sampled: { row: number; slot: Slot; active: Active }[] = [];
+    let rows = 0;
+    let prompts = 0;
+    for (const { slot: index, count } of shares) {
+      const slot = this.#slots[index];
+      const active = slot?.active;
+      if (slot === undefined || active === undefined) continue;
+      const prompt = active.promptLeft > 0;
+      if (!prompt && !this.#makeRoom(slot, active)) continue;
+      for (let i = 0; i < count; i++) {
+        const token = prompt ? (active.prompt[active.evaluated++] ?? 0) : active.pending;
+        tokens[rows] = token;
+        positions[rows] = slot.tokens.length;
+        sequences[rows] = slot.sequence;
+        wanted[rows] = 0;
+        slot.tokens.push(token);
+        rows++;
+      }
+      if (prompt) prompts += count;
+      if (active.promptLeft > 0) continue;
+      wanted[rows - 1] = 1;
+      sampled.push({ row: rows - 1, slot, active });
+    }
+    return { rows, sampled, prompts };
+  }
+
+  /** Room for one more token: shifts a full context, or ends the request. True when there is room. */
+  #makeRoom(slot: Slot, active: Active): boolean {
+    const full = slot.tokens.length + 1 >= this.#cells;
+    if (!full) return true;
+    if (!active.request.shift || !this.#canShift || !this.#canTrim) {
+      if (slot.tokens.length < this.#cells) return true; // the last cell is used up first
+      this.#finish(slot, active, "length");
+      return false;
+    }
+    const { keep: wish } = active.request;
+    const asked = wish < 0 ? active.prompt.length : wish + (this.#addsBos ? 1 : 0);
+    const keep = Math.max(0, Math.min(asked, this.#cells - 4));
+    const dropped = Math.max(1, (slot.tokens.length - keep) >> 1);
+    this.#model.remove(slot.sequence, keep, keep + dropped);
+    this.#model.shift(slot.sequence, keep + dropped, slot.tokens.length, -dropped);
+    slot.tokens.splice(keep, dropped);
+    return true;
+  }
+
+  #harvest(due: readonly { row: number; slot: Slot; active: Active }[]): void {
+    const rows = this.#model.sample(
+      due.map(({ row, active }) => ({ row, sampler: active.sampler })),
+    );
+    due.forEach(({ row, slot, active }, i) => {
+      const sampled = rows[i];
+      if (sampled === undefined) return;
+      if (active.evalTokens === 0) active.evalSince = performance.now();
+      if (sampled.token < 0) {
+        this.#fail(slot, new EngineError("the model computed no finite logits"));
+        return;
+      }
+      active.evalTokens++;
+      this.#take(slot, active, row, sampled);
+    });
+  }
+
+  /** What one sampled token means: text, the end, or more to come. */
+  #take(slot: Slot, active: Active, row: number, sampled: SampledRow): void {
+    if (sampled.ends) {
+      this.#finish(slot, active, "stop");
+      return;
+    }
+    const piece = active.assembler.push(sampled.bytes);
+    if (active.request.wantContext) active.output += piece.text;
+    const { logprobs } = active.request;
+    if (piece.text !== "" || (logprobs !== undefined && !piece.stopped)) {
+      this.#events.push([
+        active.id,
+        {
+          type: "text",
+          text: piece.text,
+          ...(logprobs === undefined
+            ? {}
+            : { logprobs: [this.#logprob(row, sampled.token, logprobs)] }),
+        },
+      ]);
+    }
+    if (piece.stopped) {
+      this.#finish(slot, active, "stop");
+    } else if (active.evalTokens >= active.request.maxTokens) {
+      this.#finish(slot, active, "length");
+    } else {
+      active.pending = sampled.token;
+    }
+  }
+
+  #logprob(row: number, token: number, top: number): TokenLogprob & { top: TokenLogprob[] } {
+    const [own, ...likeliest] = this.#model
+      .logprobs(row, token, top)
+      .map(({ token: id, logprob }) => {
+        const bytes = this.#model.piece(id, true);
+        return { token: new TextDecoder().decode(bytes), logprob, bytes: Array.from(bytes) };
+      });
+    if (own === undefined) throw new EngineError("no log probability of the sampled token");
+    return { ...own, top: likeliest };
+  }
+
+  #finish(slot: Slot, active: Active, reason: "stop" | "length"): void {
+    const rest = active.assembler.end();
+    if (rest !== "") {
+      this.#events.push([active.id, { type: "text", text: rest }]);
+      active.output += rest;
+    }
+    const context = active.request.wantContext ? this.#context(active) : undefined;
+    this.#events.push([active.id, active.done(reason, context)]);
+    this.#release(slot);
+  }
+
+  /** Tokens of prompt text plus answer, without BOS (api.md 5). */
+  #context(active: Active): number[] {
+    const prompt = active.request.prompt
+      .map((part) =>
+        "tokens" in part ? this.#model.detokenize(Int32Array.from(part.tokens)) : part.text,
+      )
+      .join("");
+    return Array.from(this.#model.tokenize(prompt + active.output, false, true));
+  }
+
+  #release(slot: Slot): void {
+    slot.active?.sampler.free();
+    slot.active = undefined;
+    slot.lastUse = ++this.#uses;
+  }
+
+  /** Ends a slot's request with an error; what its sequence holds is no longer known. */
+  #fail(slot: Slot, error: unknown): void {
+    const id = slot.active?.id;
+    this.#empty(slot);
+    this.#release(slot);
+    if (id !== undefined) this.#send({ type: "error", id, error: toFailure(error) });
+  }
+
+  #failStep(shares: readonly Share[], text: string): void {
+    for (const { slot: index } of shares) {
+      const slot = this.#slots[index];
+      if (slot?.active !== undefined) this.#fail(slot, new EngineError(text));
+    }
+  }
+
+  /** Runs something for a request; its error is that request's answer. */
+  #guard(id: number, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#send({ type: "error", id, error: toFailure(error) });
+    }
+  }
+}
