@@ -72,6 +72,6 @@ export function humanDuration(seconds: number): string {
 export function humanTime(moment: number | undefined, none: string, now = Date.now()): string {
   if (moment === undefined) return none;
   const seconds = (now - moment) / 1000;
-  if (seconds < -20 * 365 * 24 * 3600) return "Forever";
+  if (Math.trunc(-seconds / 3600 / 24 / 365) > 20) return "Forever";
   return seconds < 0 ? `${humanDuration(-seconds)} from now` : `${humanDuration(seconds)} ago`;
 }

@@ -173,7 +173,7 @@ const booleanWords: Readonly<Record<string, boolean>> = Object.fromEntries([
   ...["0", "f", "F", "false", "FALSE", "False"].map((word) => [word, false]),
 ]);
 
-/** A float as Go's parser reads it: underscores between digits only with a base prefix, hex floats. */
+/** A float as Go's parser reads it: decimal and hexadecimal forms, infinities, NaN. */
 function parseGoFloat(text: string): number | undefined {
   const plain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
   if (plain.test(text)) return Number(text);
@@ -228,7 +228,7 @@ export function typeParameter(name: string, values: readonly string[]): unknown 
       return Number.isSafeInteger(Number(value)) ? Number(value) : value;
     }
     case "float32": {
-      const value = parseGoFloat(text.replace(/_/g, /^[+-]?0x/i.test(text) ? "" : "_"));
+      const value = parseGoFloat(text.replace(/(?<=[0-9a-f])_(?=[0-9a-f])/gi, ""));
       const finite = value !== undefined && Number.isFinite(value);
       if (value === undefined || (finite && !Number.isFinite(Math.fround(value)))) {
         throw new ModelfileError(`invalid float value ${shown}`);

@@ -1,0 +1,22 @@
+/** Which runner checks which kind of vectors. */
+
+import type { KindRunner } from "./context.ts";
+import { formatting } from "./formatting.ts";
+import { ggufKv } from "./gguf-kv.ts";
+import { keepalive } from "./keepalive.ts";
+import { modelfile } from "./modelfile.ts";
+import { names } from "./names.ts";
+import { options } from "./options.ts";
+
+const runners: Readonly<Record<string, KindRunner>> = {
+  formatting,
+  "gguf-kv": ggufKv,
+  keepalive,
+  modelfile,
+  names,
+  options,
+};
+
+export function runnerOf(kind: string): KindRunner | undefined {
+  return runners[kind];
+}
