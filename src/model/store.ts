@@ -1,0 +1,378 @@
+/**
+ * The model store: Ollama's layout, in place (store.md). Manifests by name, blobs by digest. Other
+ * processes may change it at any time, so nothing is remembered that a request could not check again.
+ */
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { DigestMismatchError, errorMessage, ModelNotFoundError, StoreError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import { blobFileName, type Digest, digestOf, parseDigest } from "./digest.ts";
+import { PendingFile } from "./files.ts";
+import {
+  type Layer,
+  largestManifest,
+  type Manifest,
+  parseManifest,
+  renderManifest,
+} from "./manifest.ts";
+import {
+  displayName,
+  isValidName,
+  type ModelName,
+  manifestPath,
+  nameOfPath,
+  nameParts,
+} from "./name.ts";
+
+/** A manifest as it lies in the store. */
+export interface StoredManifest {
+  readonly name: ModelName;
+  readonly manifest: Manifest;
+  /** SHA-256 of the file, 64 hex digits: the model's digest. */
+  readonly digest: string;
+  /** Milliseconds since 1970. */
+  readonly modifiedAt: number;
+}
+
+/** Age at which files that nobody mentions are removed at start (store.md 7). */
+const prunableMs = 60 * 60 * 1000;
+
+export class Store {
+  readonly root: string;
+  readonly #blobs: string;
+  readonly #manifests: string;
+  readonly #noPrune: boolean;
+  readonly #logger: Logger;
+
+  constructor(root: string, options: { noPrune: boolean; logger: Logger }) {
+    this.root = resolve(root);
+    this.#blobs = join(this.root, "blobs");
+    this.#manifests = join(this.root, "manifests");
+    this.#noPrune = options.noPrune;
+    this.#logger = options.logger.area("store");
+  }
+
+  // --- blobs -----------------------------------------------------------------------------------
+
+  blobPath(digest: Digest): string {
+    return join(this.#blobs, blobFileName(digest));
+  }
+
+  hasBlob(digest: Digest): boolean {
+    return existsSync(this.blobPath(digest));
+  }
+
+  /** @throws StoreError when the blob is missing */
+  readBlob(digest: string): string {
+    const path = this.blobPath(parseDigest(digest));
+    try {
+      return readFileSync(path, "utf8");
+    } catch (cause) {
+      throw new StoreError(`open ${path}: no such file or directory`, { cause });
+    }
+  }
+
+  /** Stores bytes that are at hand. Returns the layer, and whether the blob was new. */
+  putBytes(content: string | Uint8Array, mediaType: string): { layer: Layer; created: boolean } {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    const digest = digestOf(bytes);
+    const layer = { mediaType, digest, size: bytes.length };
+    if (this.#reuse(digest)) return { layer, created: false };
+    const file = new PendingFile(this.#blobs, "sha256-");
+    try {
+      file.write(bytes);
+      file.commit(this.blobPath(digest));
+    } finally {
+      file.discard();
+    }
+    return { layer, created: true };
+  }
+
+  /**
+   * Stores a stream, hashing while it is written; nothing stays unless its digest is the expected one.
+   * @throws DigestMismatchError; whatever the stream throws
+   */
+  async putStream(
+    stream: AsyncIterable<Uint8Array>,
+    expected: Digest,
+  ): Promise<{ size: number; created: boolean }> {
+    const file = new PendingFile(this.#blobs, "sha256-");
+    try {
+      const hasher = new Bun.CryptoHasher("sha256");
+      let size = 0;
+      for await (const chunk of stream) {
+        hasher.update(chunk);
+        file.write(chunk);
+        size += chunk.length;
+      }
+      const actual: Digest = `sha256:${hasher.digest("hex")}`;
+      if (actual !== expected) throw new DigestMismatchError(expected, actual);
+      if (this.#reuse(expected)) return { size, created: false };
+      file.commit(this.blobPath(expected));
+      return { size, created: true };
+    } finally {
+      file.discard();
+    }
+  }
+
+  /** Refreshes a blob's time, so that start-up pruning leaves it alone; false when it is missing. */
+  #reuse(digest: Digest): boolean {
+    try {
+      const now = new Date();
+      utimesSync(this.blobPath(digest), now, now);
+      return true;
+    } catch {
+      return false; // not there
+    }
+  }
+
+  /** A layer for a blob that is in the store already. */
+  layerOf(digest: Digest, mediaType: string, from?: string): Layer | undefined {
+    if (!this.#reuse(digest)) return undefined;
+    const { size } = statSync(this.blobPath(digest));
+    return { mediaType, digest, size, ...(from === undefined ? {} : { from }) };
+  }
+
+  // --- manifests -------------------------------------------------------------------------------
+
+  #manifestFile(name: ModelName): string {
+    return join(this.#manifests, manifestPath(name));
+  }
+
+  /** Names of all manifests whose path is a valid name, sorted. */
+  names(): ModelName[] {
+    const found: ModelName[] = [];
+    const walk = (folder: string, parts: readonly string[]): void => {
+      let entries: string[];
+      try {
+        entries = readdirSync(folder);
+      } catch {
+        return; // gone, or no folder
+      }
+      for (const entry of entries.sort()) {
+        const path = [...parts, entry];
+        if (path.length < 4) walk(join(folder, entry), path);
+        else {
+          const name = nameOfPath(path.join("/"));
+          if (name !== undefined) found.push(name);
+        }
+      }
+    };
+    walk(this.#manifests, []);
+    return found;
+  }
+
+  /** The name in the case of what is stored, part by part (store.md 2b). */
+  stored(name: ModelName): ModelName {
+    if (existsSync(this.#manifestFile(name))) return name;
+    const names = this.names();
+    const folded: Record<string, string> = {};
+    for (const part of nameParts) {
+      const wanted = name[part].toLowerCase();
+      const found = names.find((known) => known[part].toLowerCase() === wanted);
+      folded[part] = found?.[part] ?? name[part];
+    }
+    return { ...name, ...folded };
+  }
+
+  /** A stored manifest in its stored case; undefined when there is none. @throws StoreError */
+  manifest(name: ModelName): StoredManifest | undefined {
+    if (!isValidName(name)) return undefined;
+    const stored = this.stored(name);
+    const file = this.#manifestFile(stored);
+    let bytes: Buffer;
+    let modifiedAt: number;
+    try {
+      const stat = statSync(file);
+      if (!stat.isFile()) return undefined;
+      if (stat.size > largestManifest) {
+        throw new StoreError(
+          `read manifest of ${displayName(stored)}: larger than ${largestManifest} bytes`,
+        );
+      }
+      modifiedAt = stat.mtimeMs;
+      bytes = readFileSync(file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+    const digest = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+    return { name: stored, manifest: parseManifest(bytes.toString("utf8")), digest, modifiedAt };
+  }
+
+  /** All readable manifests; damaged ones are left out with a log line. */
+  manifests(): StoredManifest[] {
+    return this.names().flatMap((name) => {
+      try {
+        const found = this.manifest(name);
+        return found === undefined ? [] : [found];
+      } catch (error) {
+        this.#logger.warn("skipping a damaged manifest", {
+          name: displayName(name),
+          error: errorMessage(error),
+        });
+        return [];
+      }
+    });
+  }
+
+  /** Writes a manifest, then removes layers that only the old one mentioned. */
+  writeManifest(name: ModelName, config: Layer, layers: readonly Layer[]): void {
+    const old = this.#tryManifest(name);
+    this.#writeManifestBytes(name, renderManifest(config, layers));
+    if (old !== undefined && !this.#noPrune) this.#removeUnmentioned(digestsOf(old.manifest));
+  }
+
+  #tryManifest(name: ModelName): StoredManifest | undefined {
+    try {
+      return this.manifest(name);
+    } catch {
+      return undefined; // a damaged manifest is simply replaced
+    }
+  }
+
+  #writeManifestBytes(name: ModelName, content: string | Uint8Array): void {
+    // The temporary file lies outside manifests/: every file there counts as a model.
+    const file = new PendingFile(this.#blobs, "manifest-");
+    try {
+      file.write(typeof content === "string" ? new TextEncoder().encode(content) : content);
+      file.commit(this.#manifestFile(name));
+    } finally {
+      file.discard();
+    }
+  }
+
+  /** Copies a model by its manifest's bytes, so that the digest stays. @throws ModelNotFoundError */
+  copy(source: ModelName, target: ModelName): void {
+    const from = this.stored(source);
+    const to = this.stored(target);
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(this.#manifestFile(from));
+    } catch (cause) {
+      throw new ModelNotFoundError(`model "${displayName(from)}" not found`, { cause });
+    }
+    if (manifestPath(from) === manifestPath(to)) return;
+    this.#writeManifestBytes(to, bytes);
+  }
+
+  /** Removes a model and the blobs that no other readable manifest mentions. @throws ModelNotFoundError */
+  delete(name: ModelName): void {
+    const stored = this.stored(name);
+    const file = this.#manifestFile(stored);
+    if (!existsSync(file)) {
+      throw new ModelNotFoundError(`model '${displayName(stored)}' not found`);
+    }
+    const old = this.#tryManifest(stored);
+    rmSync(file);
+    if (old !== undefined) this.#removeUnmentioned(digestsOf(old.manifest));
+    this.#removeEmptyFolders(dirname(file));
+  }
+
+  #removeUnmentioned(candidates: ReadonlySet<string>): void {
+    const mentioned = new Set<string>();
+    for (const { manifest } of this.manifests()) {
+      for (const digest of digestsOf(manifest)) mentioned.add(digest);
+    }
+    for (const digest of candidates) {
+      if (mentioned.has(digest)) continue;
+      try {
+        rmSync(this.blobPath(parseDigest(digest)), { force: true });
+      } catch (error) {
+        this.#logger.warn("could not remove a blob", { digest, error: errorMessage(error) });
+      }
+    }
+  }
+
+  /** Removes a folder below manifests/ and its parents while they are empty. */
+  #removeEmptyFolders(folder: string): void {
+    let current = folder;
+    while (current.startsWith(this.#manifests)) {
+      try {
+        rmdirSync(current);
+      } catch {
+        return; // not empty, or gone
+      }
+      current = dirname(current);
+    }
+  }
+
+  /**
+   * Removes what nobody needs, at the start of a server (store.md 7): old temporary files and
+   * unmentioned blobs, both only after an hour, because another process may be at work on them.
+   */
+  prune(): { blobs: number; removed: number } {
+    const entries = this.#blobEntries();
+    for (const entry of entries) {
+      if (!entry.startsWith("sha256:")) continue;
+      renameSync(join(this.#blobs, entry), join(this.#blobs, entry.replace(":", "-")));
+    }
+    if (this.#noPrune) return { blobs: entries.length, removed: 0 };
+    const mentioned = new Set<string>();
+    for (const name of this.names()) {
+      try {
+        const found = this.manifest(name);
+        if (found !== undefined)
+          for (const digest of digestsOf(found.manifest)) mentioned.add(digest);
+      } catch (error) {
+        this.#logger.warn("not pruning: a manifest is damaged", {
+          name: displayName(name),
+          error: errorMessage(error),
+        });
+        return { blobs: entries.length, removed: 0 };
+      }
+    }
+    let removed = 0;
+    for (const entry of this.#blobEntries()) {
+      if (mentioned.has(entry.replace("sha256-", "sha256:"))) continue;
+      const path = join(this.#blobs, entry);
+      try {
+        if (Date.now() - statSync(path).mtimeMs < prunableMs) continue;
+        rmSync(path, { recursive: true });
+        removed++;
+      } catch (error) {
+        this.#logger.warn("could not remove a file", { path, error: errorMessage(error) });
+      }
+    }
+    for (const folder of this.#folders(this.#manifests)) this.#removeEmptyFolders(folder);
+    return { blobs: entries.length, removed };
+  }
+
+  #blobEntries(): string[] {
+    try {
+      return readdirSync(this.#blobs);
+    } catch {
+      return []; // no store yet
+    }
+  }
+
+  /** All folders below one, deepest first. */
+  #folders(folder: string): string[] {
+    let entries: { name: string; isDirectory(): boolean }[];
+    try {
+      entries = readdirSync(folder, { withFileTypes: true });
+    } catch {
+      return [];
+    }
+    const inner = entries
+      .filter((entry) => entry.isDirectory())
+      .flatMap(({ name }) => this.#folders(join(folder, name)));
+    return [...inner, folder];
+  }
+}
+
+/** Digests that a manifest mentions, in canonical form. */
+function digestsOf(manifest: Manifest): Set<string> {
+  const digests = manifest.layers.map(({ digest }) => digest);
+  if (manifest.config !== undefined) digests.push(manifest.config.digest);
+  return new Set(digests.map((digest) => digest.replace("sha256-", "sha256:").toLowerCase()));
+}
