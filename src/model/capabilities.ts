@@ -1,0 +1,139 @@
+/**
+ * What a model can do (api.md 2.3, create.md 10), and which of its templates renders prompts
+ * (template.md 8). Decided from texts: GGUF head, configuration, Go template, Jinja template.
+ */
+import type { ModelContent } from "./model.ts";
+
+export type Capability =
+  | "completion"
+  | "tools"
+  | "insert"
+  | "vision"
+  | "embedding"
+  | "thinking"
+  | "image"
+  | "audio";
+
+/** Who writes the prompt: a built-in renderer, the stored Go template, the GGUF's Jinja, or nobody. */
+export type TemplateChoice = "renderer" | "go" | "jinja" | "none";
+
+interface TemplateTraits {
+  readonly tools: boolean;
+  readonly thinking: boolean;
+  readonly insert: boolean;
+  /** Renders tool calls and tool results of earlier turns. */
+  readonly roundTrip: boolean;
+}
+
+/** The insides of `{{ … }}`, joined. */
+function actions(template: string): string {
+  return [...template.matchAll(/\{\{-?([\s\S]*?)-?\}\}/g)].map((match) => match[1]).join("\n");
+}
+
+/** Literal tags around `.Thinking` inside the range over messages; undefined when there are none. */
+export function thinkTags(template: string): { open: string; close: string } | undefined {
+  if (!/range[^}]*\.Messages/.test(template)) return undefined;
+  const printed = /\{\{-?\s*\.?[\w$.]*\.Thinking\s*-?\}\}/.exec(template);
+  if (printed === null) return undefined;
+  const before = template.slice(0, printed.index);
+  const after = template.slice(printed.index + printed[0].length);
+  const open = /\}\}([^{}]*)$/.exec(before)?.[1]?.trim();
+  const close = /^([^{}]*)(\{\{|$)/.exec(after)?.[1]?.trim();
+  return open && close ? { open, close } : undefined;
+}
+
+export function goTraits(template: string): TemplateTraits {
+  const inside = actions(template);
+  const tools = /\.Tools\b/.test(inside);
+  return {
+    tools,
+    insert: /\.Suffix\b/.test(inside),
+    thinking: thinkTags(template) !== undefined,
+    roundTrip:
+      tools &&
+      /\.ToolCalls\b/.test(inside) &&
+      /eq \.Role "tool"|tool_response|TOOL_RESULTS/.test(template),
+  };
+}
+
+export function jinjaTraits(template: string): TemplateTraits {
+  const tools = /tools|tool_call/.test(template);
+  const splits =
+    /split\(\s*['"]<\/think>['"]\s*\)/.test(template) &&
+    !/reasoning_content|<SPECIAL_12>/.test(template);
+  return {
+    tools,
+    insert: false,
+    thinking: (template.includes("<think>") && template.includes("</think>")) || splits,
+    roundTrip:
+      tools &&
+      /tool_calls|assistant_tool_call/.test(template) &&
+      /tool_response|tool_results|ipython|role['"]\] == ['"]tool['"]|message\.role == ['"]tool['"]/.test(
+        template,
+      ),
+  };
+}
+
+function count(traits: TemplateTraits): number {
+  return [traits.tools, traits.insert, traits.thinking].filter(Boolean).length;
+}
+
+function jinjaPreferred(jinja: TemplateTraits, go: TemplateTraits): boolean {
+  if (count(jinja) > count(go)) return jinja.roundTrip || !go.roundTrip;
+  const same =
+    jinja.tools === go.tools && jinja.insert === go.insert && jinja.thinking === go.thinking;
+  return same && jinja.tools && jinja.roundTrip && !go.roundTrip;
+}
+
+/** gpt-oss models speak harmony, which their Go template writes. */
+function isHarmony(model: ModelContent): boolean {
+  const { model_family: family } = model.config;
+  return (
+    /^gpt-?oss$/.test(family) &&
+    model.template !== undefined &&
+    model.template.includes("<|start|>") &&
+    model.template.includes("<|end|>")
+  );
+}
+
+/** @param goTemplate the variable GO_TEMPLATE, undefined when unset */
+export function chooseTemplate(
+  model: ModelContent,
+  goTemplate: boolean | undefined,
+): TemplateChoice {
+  if (model.config.renderer) return "renderer";
+  const jinja = model.gguf?.facts.chatTemplate;
+  if (model.template === undefined) return jinja === undefined ? "none" : "jinja";
+  if (model.config.parser || isHarmony(model) || jinja === undefined) return "go";
+  if (goTemplate !== undefined) return goTemplate ? "go" : "jinja";
+  return jinjaPreferred(jinjaTraits(jinja), goTraits(model.template)) ? "jinja" : "go";
+}
+
+/** The list in the order in which it is found. */
+export function capabilitiesOf(
+  model: ModelContent,
+  goTemplate: boolean | undefined,
+): readonly Capability[] {
+  const found = new Set<string>(model.config.capabilities ?? []);
+  const facts = model.gguf?.facts;
+  if (facts === undefined) return [...found] as Capability[];
+  const choice = chooseTemplate(model, goTemplate);
+  if (choice === "jinja" && facts.chatTemplate !== undefined) {
+    const traits = jinjaTraits(facts.chatTemplate);
+    if (traits.tools) found.add("tools");
+    if (traits.thinking) found.add("thinking");
+  }
+  found.add(facts.pooled ? "embedding" : "completion");
+  if (facts.vision) found.add("vision");
+  if (facts.audio) found.add("audio");
+  if (model.projectorPaths.length > 0) found.add("vision");
+  if (model.projectorFacts.some(({ audio }) => audio)) found.add("audio");
+  if (choice === "go" && model.template !== undefined) {
+    const traits = goTraits(model.template);
+    if (traits.tools) found.add("tools");
+    if (traits.insert) found.add("insert");
+    if (traits.thinking) found.add("thinking");
+  }
+  if (/^gpt-?oss$/.test(model.config.model_family)) found.add("thinking");
+  return [...found] as Capability[];
+}
