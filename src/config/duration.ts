@@ -15,8 +15,14 @@ const units: Readonly<Record<string, bigint>> = {
 /** The longest duration, about 292 years; stands for "for ever" in keep-alives. */
 export const longestDuration = 2n ** 63n - 1n;
 
+/** Go's own quoting of durations: everything beyond ASCII byte by byte. */
 function quote(text: string): string {
-  return JSON.stringify(text);
+  const bytes = [...new TextEncoder().encode(text)].map((byte) => {
+    if (byte < 0x20 || byte > 0x7e) return `\\x${byte.toString(16).padStart(2, "0")}`;
+    const character = String.fromCharCode(byte);
+    return character === '"' || character === "\\" ? `\\${character}` : character;
+  });
+  return `"${bytes.join("")}"`;
 }
 
 /**

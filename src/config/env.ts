@@ -2,7 +2,7 @@
  * Reads the environment once, by the table in `variables.ts`, into a frozen `Config`. The only file
  * that touches `process.env`. Precedence everywhere: request > Modelfile > environment > default.
  */
-import { parseGoDuration } from "./duration.ts";
+import { longestDuration, parseGoDuration } from "./duration.ts";
 import { type VariableName, variables } from "./variables.ts";
 
 /** A snapshot of the environment, resolved. Durations are nanoseconds, -1n meaning for ever. */
@@ -77,7 +77,7 @@ export function readConfig(env: Environment = process.env): Config {
   const duration = (name: VariableName): bigint => {
     for (const value of [text(name), variables[name].fallback]) {
       const ns = durationOrSeconds(value);
-      if (ns !== undefined) return ns < 0n ? -1n : ns;
+      if (ns !== undefined) return ns < 0n || ns >= longestDuration ? -1n : ns;
     }
     throw new Error(`default of ${name} is no duration`);
   };

@@ -7,6 +7,7 @@ import { keepalive } from "./keepalive.ts";
 import { modelfile } from "./modelfile.ts";
 import { names } from "./names.ts";
 import { options } from "./options.ts";
+import { templateLanguage } from "./template-language.ts";
 
 const runners: Readonly<Record<string, KindRunner>> = {
   formatting,
@@ -15,6 +16,7 @@ const runners: Readonly<Record<string, KindRunner>> = {
   modelfile,
   names,
   options,
+  "template-language": templateLanguage,
 };
 
 export function runnerOf(kind: string): KindRunner | undefined {

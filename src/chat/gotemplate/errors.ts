@@ -1,0 +1,13 @@
+/** Errors of templates, in Go's words. */
+
+/** A template that does not parse, or fails while it runs. `line` counts from 1. */
+export class TemplateError extends Error {
+  override readonly name = "TemplateError";
+  constructor(
+    message: string,
+    readonly kind: "parse" | "exec",
+    readonly line: number,
+  ) {
+    super(message);
+  }
+}
