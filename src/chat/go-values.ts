@@ -1,0 +1,162 @@
+/** Messages and tools as Go templates see them (template.md 1). */
+import { goJsonString } from "../model/gojson.ts";
+import { jsonValue, Struct, TextMap } from "./gotemplate/values.ts";
+import type { ChatMessage, Tool, ToolCall } from "./messages.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+function object(value: unknown): Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Json)
+    : {};
+}
+
+/** JSON of members in their order; undefined ones are left out. */
+function members(entries: readonly (readonly [string, string | undefined])[]): string {
+  const kept = entries.filter(([, text]) => text !== undefined);
+  return `{${kept.map(([key, text]) => `${goJsonString(key)}:${text}`).join(",")}}`;
+}
+
+function jsonOrNothing(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (Array.isArray(value) && value.length === 0) return undefined;
+  return jsonValue(value);
+}
+
+function types(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+/** A list of type names: prints the word when it is one. */
+function typeValue(list: readonly string[]): Struct {
+  const json = () => (list.length === 1 ? jsonValue(list[0]) : jsonValue(list));
+  return new Struct(
+    "api.PropertyType",
+    { list },
+    () => (list.length === 1 ? (list[0] ?? "") : `[${list.join(" ")}]`),
+    json,
+  );
+}
+
+function propertyValue(value: unknown): Struct {
+  const property = object(value);
+  const list = types(property.type);
+  const anyOf = Array.isArray(property.anyOf) ? property.anyOf.map(propertyValue) : [];
+  const properties =
+    property.properties === undefined ? undefined : propertiesValue(property.properties);
+  const required = Array.isArray(property.required) ? property.required.map(String) : [];
+  const text = () =>
+    members([
+      ["anyOf", jsonOrNothing(anyOf)],
+      ["type", list.length > 0 ? jsonValue(typeValue(list)) : undefined],
+      ["items", jsonOrNothing(property.items)],
+      ["description", property.description ? jsonValue(property.description) : undefined],
+      ["enum", jsonOrNothing(property.enum)],
+      ["properties", properties === undefined ? undefined : jsonValue(properties)],
+      ["required", jsonOrNothing(required)],
+    ]);
+  return new Struct(
+    "api.ToolProperty",
+    {
+      AnyOf: anyOf,
+      Type: list.length > 0 ? typeValue(list) : [],
+      Items: property.items,
+      Description: property.description ?? "",
+      Enum: Array.isArray(property.enum) ? property.enum : [],
+      Properties: properties,
+      Required: required,
+    },
+    text,
+    text,
+  );
+}
+
+function propertiesValue(value: unknown): TextMap {
+  const entries = Object.fromEntries(
+    Object.entries(object(value)).map(([key, item]) => [key, propertyValue(item)]),
+  );
+  return new TextMap(entries, () => jsonValue(entries));
+}
+
+function toolValue(tool: Tool): Struct {
+  const fn = object(tool.function);
+  const parameters = object(fn.parameters);
+  const properties = propertiesValue(parameters.properties);
+  const required = Array.isArray(parameters.required) ? parameters.required.map(String) : [];
+  const parametersText = () =>
+    members([
+      ["type", jsonValue(parameters.type ?? "")],
+      ["$defs", jsonOrNothing(parameters.$defs)],
+      ["items", jsonOrNothing(parameters.items)],
+      ["required", jsonOrNothing(required)],
+      ["properties", jsonValue(properties)],
+    ]);
+  const functionText = () =>
+    members([
+      ["name", jsonValue(fn.name ?? "")],
+      ["description", jsonValue(fn.description ?? "")],
+      ["parameters", parametersText()],
+    ]);
+  const text = () =>
+    members([
+      ["type", jsonValue(tool.type ?? "")],
+      ["items", jsonOrNothing(tool.items)],
+      ["function", functionText()],
+    ]);
+  const parametersStruct = new Struct(
+    "api.ToolFunctionParameters",
+    {
+      Type: parameters.type ?? "",
+      Defs: parameters.$defs,
+      Items: parameters.items,
+      Required: required,
+      Properties: properties,
+    },
+    parametersText,
+    parametersText,
+  );
+  const functionStruct = new Struct(
+    "api.ToolFunction",
+    { Name: fn.name ?? "", Description: fn.description ?? "", Parameters: parametersStruct },
+    functionText,
+    functionText,
+  );
+  return new Struct(
+    "api.Tool",
+    { Type: tool.type ?? "", Items: tool.items, Function: functionStruct },
+    text,
+    text,
+  );
+}
+
+/** The tools of a conversation: falsy and printing `null` when there are none. */
+export function toolsValue(tools: readonly Tool[]): unknown {
+  if (tools.length === 0) return new TextMap({}, () => "null");
+  const values = tools.map(toolValue);
+  return Object.assign(values, {});
+}
+
+function callValue(call: ToolCall, index: number): Struct {
+  const arguments_ = call.function.arguments;
+  return new Struct("api.ToolCall", {
+    ID: call.id ?? "",
+    Function: new Struct("api.ToolCallFunction", {
+      Index: call.function.index ?? index,
+      Name: call.function.name,
+      Arguments: new TextMap(arguments_, () => jsonValue(arguments_)),
+    }),
+  });
+}
+
+export function messageValue(message: ChatMessage): Struct {
+  return new Struct("api.Message", {
+    Role: message.role,
+    Content: message.content,
+    Thinking: message.thinking ?? "",
+    Images: message.images ?? [],
+    ToolCalls: (message.toolCalls ?? []).map(callValue),
+    ToolName: message.toolName ?? "",
+    ToolCallID: message.toolCallId ?? "",
+  });
+}
