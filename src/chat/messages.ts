@@ -1,10 +1,11 @@
-/**
- * What conversations are made of. The shapes and names are those of the wire (api.md 6), so that a
- * request's messages and tools are used as they came; fields that a request may leave out are optional.
- */
+/** What conversations are made of: messages, tool calls, tools and the wish to think (api.md 6). */
 
-/** `think` of a request: off, on, or on with a level; undefined = not given. */
-export type ThinkValue = boolean | "low" | "medium" | "high" | "max";
+/** Whether the caller wants thinking; where one is undefined, the caller said nothing. */
+export interface ThinkWish {
+  readonly on: boolean;
+  /** `low`, `medium`, `high` or `max`; `medium` for plain true, empty when off. */
+  readonly level: string;
+}
 
 export interface ToolCall {
   readonly id?: string;
@@ -23,9 +24,9 @@ export interface ChatMessage {
   readonly thinking?: string;
   /** Base64. */
   readonly images?: readonly string[];
-  readonly tool_calls?: readonly ToolCall[];
-  readonly tool_name?: string;
-  readonly tool_call_id?: string;
+  readonly toolCalls?: readonly ToolCall[];
+  readonly toolName?: string;
+  readonly toolCallId?: string;
 }
 
 /** The part of JSON Schema that templates and parsers look at; other keywords are kept, not read. */
@@ -53,4 +54,11 @@ export interface Tool {
       readonly properties?: Readonly<Record<string, ToolProperty>>;
     };
   };
+}
+
+/** What a prompt is made of. */
+export interface Conversation {
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly Tool[];
+  readonly think: ThinkWish | undefined;
 }

@@ -3,7 +3,7 @@
  * content and tool calls come out as soon as they are certain (output-parsing.md).
  */
 import { AppError } from "../errors.ts";
-import type { ChatMessage, ThinkValue, Tool } from "./messages.ts";
+import type { ChatMessage, ThinkWish, Tool } from "./messages.ts";
 
 /** A call as a model wrote it. Ids and indexes are given where calls are sent. */
 export interface ParsedCall {
@@ -30,7 +30,7 @@ export interface OutputParser {
 export interface ParserSetup {
   readonly tools: readonly Tool[];
   /** Undefined when the request said nothing. */
-  readonly think: ThinkValue | undefined;
+  readonly think: ThinkWish | undefined;
   /** The request's last message: an assistant's is a prefill. */
   readonly lastMessage: ChatMessage | undefined;
 }
@@ -42,10 +42,6 @@ export class OutputParseError extends AppError {
 
 export const nothing: Output = { content: "", thinking: "", calls: [] };
 
-/** Thinking is wanted: not only unless told otherwise, but said so. */
-export function thinkOn(think: ThinkValue | undefined): boolean {
-  return think !== undefined && think !== false;
-}
 
 /** The last message opens the answer: the model goes on with its content. */
 export function isPrefill(message: ChatMessage | undefined): boolean {
