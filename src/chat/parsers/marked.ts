@@ -1,0 +1,235 @@
+/**
+ * The state machine most output formats share: an optional thinking part up to a closing mark, then
+ * content with sections between an opening and a closing mark. A format is a table of marks (`Layout`);
+ * what is read does not depend on how the text is cut into pieces.
+ */
+import {
+  type Output,
+  type OutputParser,
+  type ParsedCall,
+  firstMark,
+  partialMark,
+} from "../output.ts";
+
+/** What a section between two marks gives. */
+export interface SectionResult {
+  readonly calls?: readonly ParsedCall[];
+  readonly content?: string;
+}
+
+export interface Section {
+  readonly open: string;
+  readonly close: string;
+  /** Reads what stands between the marks. Throws `OutputParseError`. */
+  read(body: string): SectionResult;
+  /** Reads a section that the end of the output leaves open; without this it is dropped. */
+  readOpen?(body: string): SectionResult;
+}
+
+export interface Layout {
+  readonly sections: readonly Section[];
+  /** Undefined for formats without thinking. */
+  readonly thinking?: {
+    /** Mark that opens thinking; where the output begins inside it, an echo of it is dropped once. */
+    readonly open?: string;
+    readonly close: string;
+    /** Opening marks of sections that end thinking as well. */
+    readonly endedBy: readonly string[];
+    /**
+     * Where thinking may begin: `inside` the output from its first letter; `leading` only with the
+     * opening mark in front; `anywhere` with the opening mark.
+     */
+    readonly starts: "inside" | "leading" | "anywhere";
+    /** White space in front of thinking is kept. */
+    readonly keepsLeadingSpace?: boolean;
+    /** Removed from the beginning of thinking. */
+    readonly label?: string;
+    /** Thinking is read but not given out. */
+    readonly dropped?: boolean;
+  };
+  /** White space at the end of content so far is held back, and vanishes when nothing follows. */
+  readonly holdsContentSpace: boolean;
+  /** The same for thinking. */
+  readonly holdsThinkingSpace: boolean;
+  /** Marks that are dropped wherever they stand in content. */
+  readonly ignored?: readonly string[];
+  /** White space in front of a section is content. */
+  readonly keepsSpaceBeforeSection?: boolean;
+  /** White space after a section is content. */
+  readonly keepsSpaceAfterSection?: boolean;
+}
+
+type State = "start" | "thinking" | "content" | "section";
+
+interface Draft {
+  content: string;
+  thinking: string;
+  calls: ParsedCall[];
+}
+
+export class MarkedParser implements OutputParser {
+  readonly #layout: Layout;
+  #state: State;
+  #section: Section | undefined;
+  #held = "";
+  /** White space is dropped until something else comes. */
+  #skipSpace = false;
+  #thought = false;
+  #echo: boolean;
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+    const starts = layout.thinking?.starts;
+    this.#state = starts === "inside" ? "thinking" : starts === "leading" ? "start" : "content";
+    this.#echo = starts === "inside" && layout.thinking?.open !== undefined;
+  }
+
+  add(text: string, last: boolean): Output {
+    this.#held += text;
+    const draft: Draft = { content: "", thinking: "", calls: [] };
+    for (let moved = true; moved; ) {
+      if (this.#skipSpace) {
+        this.#held = this.#held.trimStart();
+        if (this.#held !== "") this.#skipSpace = false;
+      }
+      moved = this.#step(draft, last);
+    }
+    return draft;
+  }
+
+  #step(draft: Draft, last: boolean): boolean {
+    switch (this.#state) {
+      case "start":
+        return this.#start(last);
+      case "thinking":
+        return this.#think(draft, last);
+      case "content":
+        return this.#read(draft, last);
+      case "section":
+        return this.#finish(draft, last);
+    }
+  }
+
+  /** Looks whether the output opens with thinking. */
+  #start(last: boolean): boolean {
+    const open = this.#layout.thinking?.open ?? "";
+    const text = this.#held.trimStart();
+    if (text.startsWith(open)) {
+      this.#held = text.slice(open.length);
+      this.#enterThinking();
+      return true;
+    }
+    if (open.startsWith(text) && !last) return false;
+    this.#state = "content";
+    return true;
+  }
+
+  #enterThinking(): void {
+    this.#state = "thinking";
+    this.#thought = true;
+    this.#skipSpace = this.#layout.thinking?.keepsLeadingSpace !== true;
+  }
+
+  #think(draft: Draft, last: boolean): boolean {
+    const { thinking, holdsThinkingSpace } = this.#layout;
+    if (thinking === undefined) throw new TypeError("no thinking in this layout");
+    if (this.#echo && !this.#dropEcho(thinking.open ?? "", last)) return false;
+    const label = thinking.label ?? "";
+    if (label !== "" && !this.#dropLabel(label, last)) return false;
+    const marks = [thinking.close, ...thinking.endedBy];
+    const found = firstMark(this.#held, marks);
+    if (found !== undefined) {
+      const text = this.#held.slice(0, found.at);
+      const closed = found.mark === thinking.close;
+      this.#giveThinking(draft, text.trimEnd());
+      this.#held = this.#held.slice(found.at + (closed ? found.mark.length : 0));
+      this.#state = "content";
+      this.#skipSpace = true;
+      return true;
+    }
+    const certain = this.#certain(marks, holdsThinkingSpace, false);
+    this.#giveThinking(draft, this.#held.slice(0, certain));
+    this.#held = this.#held.slice(certain);
+    return false;
+  }
+
+  #labelDone = false;
+
+  #dropLabel(label: string, last: boolean): boolean {
+    if (this.#labelDone) return true;
+    if (!last && this.#held.length < label.length && label.startsWith(this.#held)) return false;
+    if (this.#held.startsWith(label)) this.#held = this.#held.slice(label.length);
+    this.#labelDone = true;
+    return true;
+  }
+
+  /** False while the text may still become the echoed mark. */
+  #dropEcho(open: string, last: boolean): boolean {
+    const text = this.#held.trimStart();
+    if (text.startsWith(open)) {
+      this.#held = text.slice(open.length);
+      this.#skipSpace = true;
+      this.#held = this.#held.trimStart();
+    } else if (open.startsWith(text) && !last) return false;
+    this.#echo = false;
+    return true;
+  }
+
+  #giveThinking(draft: Draft, text: string): void {
+    if (this.#layout.thinking?.dropped !== true) draft.thinking += text;
+  }
+
+  /** Length of the text in which none of `marks` can begin any more. */
+  #certain(marks: readonly string[], holdsSpace: boolean, atMark: boolean): number {
+    const partial = partialMark(this.#held, marks);
+    const text = this.#held.slice(0, this.#held.length - partial);
+    return holdsSpace || (partial > 0 && !atMark) ? text.trimEnd().length : text.length;
+  }
+
+  #read(draft: Draft, last: boolean): boolean {
+    const { sections, thinking, ignored = [] } = this.#layout;
+    const opens = sections.map(({ open }) => open);
+    const mayThink = thinking?.starts === "anywhere" && !this.#thought;
+    const marks = [...opens, ...ignored, ...(mayThink && thinking.open ? [thinking.open] : [])];
+    const found = firstMark(this.#held, marks);
+    if (found === undefined) {
+      const keeps = this.#layout.keepsSpaceBeforeSection === true;
+      const certain = this.#certain(marks, this.#layout.holdsContentSpace, keeps);
+      draft.content += this.#held.slice(0, certain);
+      this.#held = last ? "" : this.#held.slice(certain);
+      return false;
+    }
+    const text = this.#held.slice(0, found.at);
+    draft.content += this.#layout.keepsSpaceBeforeSection ? text : text.trimEnd();
+    this.#held = this.#held.slice(found.at + found.mark.length);
+    if (ignored.includes(found.mark)) return true;
+    this.#section = sections.find(({ open }) => open === found.mark);
+    if (this.#section === undefined) this.#enterThinking();
+    else this.#state = "section";
+    return true;
+  }
+
+  #finish(draft: Draft, last: boolean): boolean {
+    const section = this.#section;
+    if (section === undefined) throw new TypeError("no section is open");
+    const at = this.#held.indexOf(section.close);
+    if (at < 0) {
+      if (!last) return false;
+      const body = this.#held;
+      this.#held = "";
+      this.#give(draft, section.readOpen?.(body) ?? {});
+      return false;
+    }
+    const body = this.#held.slice(0, at);
+    this.#held = this.#held.slice(at + section.close.length);
+    this.#state = "content";
+    this.#skipSpace = this.#layout.keepsSpaceAfterSection !== true;
+    this.#give(draft, section.read(body));
+    return true;
+  }
+
+  #give(draft: Draft, { calls = [], content = "" }: SectionResult): void {
+    draft.calls.push(...calls);
+    draft.content += content;
+  }
+}
