@@ -38,6 +38,8 @@ export interface ParserSetup {
 /** A model wrote a tool call that cannot be read. */
 export class OutputParseError extends AppError {
   readonly code = "engine";
+  /** What the same step gave before the error, where the format keeps it. */
+  before: Output = nothing;
 }
 
 export const nothing: Output = { content: "", thinking: "", calls: [] };

@@ -5,6 +5,7 @@
  */
 import {
   type Output,
+  OutputParseError,
   type OutputParser,
   type ParsedCall,
   firstMark,
@@ -19,7 +20,8 @@ export interface SectionResult {
 
 export interface Section {
   readonly open: string;
-  readonly close: string;
+  /** A mark; or, for sections without one, where the body that `held` begins with ends, once it does. */
+  readonly close: string | ((held: string) => number | undefined);
   /** Reads what stands between the marks. Throws `OutputParseError`. */
   read(body: string): SectionResult;
   /** Reads a section that the end of the output leaves open; without this it is dropped. */
@@ -40,23 +42,31 @@ export interface Layout {
      * opening mark in front; `anywhere` with the opening mark.
      */
     readonly starts: "inside" | "leading" | "anywhere";
-    /** White space in front of thinking is kept. */
+    /** White space in front of thinking, or at its end, is kept. */
     readonly keepsLeadingSpace?: boolean;
+    readonly keepsTrailingSpace?: boolean;
+    /** White space in front of content is dropped when the output does not open with thinking. */
+    readonly trimsContent?: boolean;
+    /** The opening mark counts more than once. */
+    readonly repeats?: boolean;
     /** Removed from the beginning of thinking. */
     readonly label?: string;
     /** Thinking is read but not given out. */
     readonly dropped?: boolean;
   };
-  /** White space at the end of content so far is held back, and vanishes when nothing follows. */
-  readonly holdsContentSpace: boolean;
-  /** The same for thinking. */
-  readonly holdsThinkingSpace: boolean;
+  /**
+   * White space and possible beginnings of marks are held back at the end of content so far. When
+   * nothing follows they `vanish` or `stay`.
+   */
+  readonly contentEnd: "vanish" | "stay";
   /** Marks that are dropped wherever they stand in content. */
   readonly ignored?: readonly string[];
   /** White space in front of a section is content. */
   readonly keepsSpaceBeforeSection?: boolean;
   /** White space after a section is content. */
   readonly keepsSpaceAfterSection?: boolean;
+  /** What a step gave before an error is not lost with it. */
+  readonly keepsBeforeError?: boolean;
 }
 
 type State = "start" | "thinking" | "content" | "section";
@@ -87,12 +97,17 @@ export class MarkedParser implements OutputParser {
   add(text: string, last: boolean): Output {
     this.#held += text;
     const draft: Draft = { content: "", thinking: "", calls: [] };
-    for (let moved = true; moved; ) {
-      if (this.#skipSpace) {
-        this.#held = this.#held.trimStart();
-        if (this.#held !== "") this.#skipSpace = false;
+    try {
+      for (let moved = true; moved; ) {
+        if (this.#skipSpace) {
+          this.#held = this.#held.trimStart();
+          if (this.#held !== "") this.#skipSpace = false;
+        }
+        moved = this.#step(draft, last);
       }
-      moved = this.#step(draft, last);
+    } catch (error) {
+      if (error instanceof OutputParseError && this.#layout.keepsBeforeError) error.before = draft;
+      throw error;
     }
     return draft;
   }
@@ -121,6 +136,7 @@ export class MarkedParser implements OutputParser {
     }
     if (open.startsWith(text) && !last) return false;
     this.#state = "content";
+    if (this.#layout.thinking?.trimsContent) this.#held = text;
     return true;
   }
 
@@ -131,7 +147,7 @@ export class MarkedParser implements OutputParser {
   }
 
   #think(draft: Draft, last: boolean): boolean {
-    const { thinking, holdsThinkingSpace } = this.#layout;
+    const { thinking } = this.#layout;
     if (thinking === undefined) throw new TypeError("no thinking in this layout");
     if (this.#echo && !this.#dropEcho(thinking.open ?? "", last)) return false;
     const label = thinking.label ?? "";
@@ -141,13 +157,13 @@ export class MarkedParser implements OutputParser {
     if (found !== undefined) {
       const text = this.#held.slice(0, found.at);
       const closed = found.mark === thinking.close;
-      this.#giveThinking(draft, text.trimEnd());
+      this.#giveThinking(draft, thinking.keepsTrailingSpace ? text : text.trimEnd());
       this.#held = this.#held.slice(found.at + (closed ? found.mark.length : 0));
       this.#state = "content";
       this.#skipSpace = true;
       return true;
     }
-    const certain = this.#certain(marks, holdsThinkingSpace, false);
+    const certain = this.#certain(marks, thinking.keepsTrailingSpace !== true);
     this.#giveThinking(draft, this.#held.slice(0, certain));
     this.#held = this.#held.slice(certain);
     return false;
@@ -180,21 +196,21 @@ export class MarkedParser implements OutputParser {
   }
 
   /** Length of the text in which none of `marks` can begin any more. */
-  #certain(marks: readonly string[], holdsSpace: boolean, atMark: boolean): number {
-    const partial = partialMark(this.#held, marks);
-    const text = this.#held.slice(0, this.#held.length - partial);
-    return holdsSpace || (partial > 0 && !atMark) ? text.trimEnd().length : text.length;
+  #certain(marks: readonly string[], holdsSpace: boolean): number {
+    const text = this.#held.slice(0, this.#held.length - partialMark(this.#held, marks));
+    return holdsSpace ? text.trimEnd().length : text.length;
   }
 
   #read(draft: Draft, last: boolean): boolean {
     const { sections, thinking, ignored = [] } = this.#layout;
     const opens = sections.map(({ open }) => open);
-    const mayThink = thinking?.starts === "anywhere" && !this.#thought;
+    const mayThink = thinking?.starts === "anywhere" && (thinking.repeats || !this.#thought);
     const marks = [...opens, ...ignored, ...(mayThink && thinking.open ? [thinking.open] : [])];
     const found = firstMark(this.#held, marks);
     if (found === undefined) {
-      const keeps = this.#layout.keepsSpaceBeforeSection === true;
-      const certain = this.#certain(marks, this.#layout.holdsContentSpace, keeps);
+      const stays = this.#layout.contentEnd === "stay";
+      const holds = !(stays && this.#layout.keepsSpaceBeforeSection === true);
+      const certain = last && stays ? this.#held.length : this.#certain(marks, holds);
       draft.content += this.#held.slice(0, certain);
       this.#held = last ? "" : this.#held.slice(certain);
       return false;
@@ -212,7 +228,9 @@ export class MarkedParser implements OutputParser {
   #finish(draft: Draft, last: boolean): boolean {
     const section = this.#section;
     if (section === undefined) throw new TypeError("no section is open");
-    const at = this.#held.indexOf(section.close);
+    const { close } = section;
+    const fixed = typeof close === "string";
+    const at = fixed ? this.#held.indexOf(close) : (close(this.#held) ?? -1);
     if (at < 0) {
       if (!last) return false;
       const body = this.#held;
@@ -221,7 +239,7 @@ export class MarkedParser implements OutputParser {
       return false;
     }
     const body = this.#held.slice(0, at);
-    this.#held = this.#held.slice(at + section.close.length);
+    this.#held = this.#held.slice(at + (fixed ? close.length : 0));
     this.#state = "content";
     this.#skipSpace = this.#layout.keepsSpaceAfterSection !== true;
     this.#give(draft, section.read(body));

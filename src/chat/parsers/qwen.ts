@@ -15,8 +15,7 @@ function section(read: Section["read"]): Section {
 function layout(read: Section["read"], thinking?: Layout["thinking"]): Layout {
   return {
     sections: [section(read)],
-    holdsContentSpace: true,
-    holdsThinkingSpace: true,
+    contentEnd: "vanish",
     ...(thinking === undefined ? {} : { thinking }),
   };
 }
@@ -75,13 +74,20 @@ export const qwen3Coder: NamedParser = {
   create: (setup) => new MarkedParser(layout(readXml(setup))),
 };
 
-/** Also Ornith and Nemotron 3. */
+function thinkingXml(setup: ParserSetup): Layout {
+  const off = setup.think?.on === false || isPrefill(setup.lastMessage);
+  return layout(readXml(setup), off ? undefined : inside);
+}
+
+/** Also Ornith. */
 export const qwen35: NamedParser = {
   tools: true,
   thinking: true,
   preserved: [...thinkMarks, ...callMarks],
-  create: (setup) => {
-    const off = setup.think?.on === false || isPrefill(setup.lastMessage);
-    return new MarkedParser(layout(readXml(setup), off ? undefined : inside));
-  },
+  create: (setup) => new MarkedParser(thinkingXml(setup)),
+};
+
+export const nemotron3: NamedParser = {
+  ...qwen35,
+  create: (setup) => new MarkedParser({ ...thinkingXml(setup), keepsBeforeError: true }),
 };

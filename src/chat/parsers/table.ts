@@ -1,7 +1,12 @@
 /** The parsers that a stored model may name (output-parsing.md 5). */
 import type { OutputParser, ParserSetup } from "../output.ts";
+import { cogito, deepseek3 } from "./deepseek.ts";
+import { glm47, glmOcr } from "./glm.ts";
+import { lfm2, lfm2Thinking } from "./lfm.ts";
+import { ministral } from "./ministral.ts";
+import { olmo3, olmo3Think } from "./olmo.ts";
 import { passthrough } from "./passthrough.ts";
-import { qwen3, qwen3Coder, qwen3Thinking, qwen3VlInstruct, qwen3VlThinking, qwen35 } from "./qwen.ts";
+import { nemotron3, qwen3, qwen3Coder, qwen3Thinking, qwen3VlInstruct, qwen3VlThinking, qwen35 } from "./qwen.ts";
 
 export interface NamedParser {
   /** Reads tool calls. */
@@ -14,8 +19,17 @@ export interface NamedParser {
 }
 
 const parsers: Readonly<Record<string, NamedParser>> = {
-  "nemotron-3-nano": qwen35,
-  "nemotron-3.5-nano": qwen35,
+  cogito,
+  deepseek3,
+  "glm-4.7": glm47,
+  "glm-ocr": glmOcr,
+  lfm2,
+  "lfm2-thinking": lfm2Thinking,
+  ministral,
+  "nemotron-3-nano": nemotron3,
+  "nemotron-3.5-nano": nemotron3,
+  olmo3,
+  "olmo3-think": olmo3Think,
   ornith: qwen35,
   passthrough,
   qwen3,
