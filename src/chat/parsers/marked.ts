@@ -56,10 +56,10 @@ export interface Layout {
   };
   /**
    * White space and possible beginnings of marks are held back at the end of content so far. When
-   * nothing follows they `vanish` or `stay`.
+   * nothing follows they `vanish` or `stay`, or only `marks vanish`.
    */
-  readonly contentEnd: "vanish" | "stay";
-  /** Marks that are dropped wherever they stand in content. */
+  readonly contentEnd: "vanish" | "stay" | "marks vanish";
+  /** Marks that are dropped wherever they stand in content behind a section. */
   readonly ignored?: readonly string[];
   /** White space in front of a section is content. */
   readonly keepsSpaceBeforeSection?: boolean;
@@ -85,6 +85,9 @@ export class MarkedParser implements OutputParser {
   /** White space is dropped until something else comes. */
   #skipSpace = false;
   #thought = false;
+  /** A section was read. */
+  #called = false;
+  #labelDone = false;
   #echo: boolean;
 
   constructor(layout: Layout) {
@@ -143,6 +146,7 @@ export class MarkedParser implements OutputParser {
   #enterThinking(): void {
     this.#state = "thinking";
     this.#thought = true;
+    this.#labelDone = false;
     this.#skipSpace = this.#layout.thinking?.keepsLeadingSpace !== true;
   }
 
@@ -168,8 +172,6 @@ export class MarkedParser implements OutputParser {
     this.#held = this.#held.slice(certain);
     return false;
   }
-
-  #labelDone = false;
 
   #dropLabel(label: string, last: boolean): boolean {
     if (this.#labelDone) return true;
@@ -204,13 +206,14 @@ export class MarkedParser implements OutputParser {
   #read(draft: Draft, last: boolean): boolean {
     const { sections, thinking, ignored = [] } = this.#layout;
     const opens = sections.map(({ open }) => open);
-    const mayThink = thinking?.starts === "anywhere" && (thinking.repeats || !this.#thought);
-    const marks = [...opens, ...ignored, ...(mayThink && thinking.open ? [thinking.open] : [])];
+    const mayThink = thinking?.repeats || (thinking?.starts === "anywhere" && !this.#thought);
+    const marks = [...opens, ...(this.#called ? ignored : []), ...(mayThink && thinking?.open ? [thinking.open] : [])];
     const found = firstMark(this.#held, marks);
     if (found === undefined) {
-      const stays = this.#layout.contentEnd === "stay";
-      const holds = !(stays && this.#layout.keepsSpaceBeforeSection === true);
-      const certain = last && stays ? this.#held.length : this.#certain(marks, holds);
+      const { contentEnd, keepsSpaceBeforeSection = false } = this.#layout;
+      const holds = contentEnd === "vanish" || !(last || keepsSpaceBeforeSection);
+      const all = last && contentEnd === "stay";
+      const certain = all ? this.#held.length : this.#certain(marks, holds);
       draft.content += this.#held.slice(0, certain);
       this.#held = last ? "" : this.#held.slice(certain);
       return false;
@@ -218,7 +221,10 @@ export class MarkedParser implements OutputParser {
     const text = this.#held.slice(0, found.at);
     draft.content += this.#layout.keepsSpaceBeforeSection ? text : text.trimEnd();
     this.#held = this.#held.slice(found.at + found.mark.length);
-    if (ignored.includes(found.mark)) return true;
+    if (ignored.includes(found.mark)) {
+      this.#skipSpace = true;
+      return true;
+    }
     this.#section = sections.find(({ open }) => open === found.mark);
     if (this.#section === undefined) this.#enterThinking();
     else this.#state = "section";
@@ -241,6 +247,7 @@ export class MarkedParser implements OutputParser {
     const body = this.#held.slice(0, at);
     this.#held = this.#held.slice(at + (fixed ? close.length : 0));
     this.#state = "content";
+    this.#called = true;
     this.#skipSpace = this.#layout.keepsSpaceAfterSection !== true;
     this.#give(draft, section.read(body));
     return true;

@@ -1,7 +1,12 @@
 /** The parsers that a stored model may name (output-parsing.md 5). */
 import type { OutputParser, ParserSetup } from "../output.ts";
+import { cohere } from "./cohere.ts";
 import { cogito, deepseek3 } from "./deepseek.ts";
+import { functiongemma } from "./functiongemma.ts";
+import { gemma4, gemma4NoThinking } from "./gemma.ts";
+import { glimmer } from "./glimmer.ts";
 import { glm47, glmOcr } from "./glm.ts";
+import { harmony } from "./harmony.ts";
 import { lfm2, lfm2Thinking } from "./lfm.ts";
 import { ministral } from "./ministral.ts";
 import { olmo3, olmo3Think } from "./olmo.ts";
@@ -20,9 +25,15 @@ export interface NamedParser {
 
 const parsers: Readonly<Record<string, NamedParser>> = {
   cogito,
+  cohere,
   deepseek3,
+  functiongemma,
+  gemma4,
+  "gemma4-no-thinking": gemma4NoThinking,
+  glimmer,
   "glm-4.7": glm47,
   "glm-ocr": glmOcr,
+  harmony,
   lfm2,
   "lfm2-thinking": lfm2Thinking,
   ministral,

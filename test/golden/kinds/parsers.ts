@@ -104,8 +104,15 @@ function undamaged(text: string): string {
     .replace(/\\(.)/g, (_, escaped: string) => ({ n: "\n", t: "\t" })[escaped] ?? escaped);
 }
 
-const normal = (total: Total): Total =>
-  total.error === undefined ? total : { ...total, error: comparable(total.error) };
+/** A recorded total; ids of calls that a model wrote are not compared, ours replace them. */
+function normal(total: Total): Total {
+  const calls = total.calls?.map((call) => ({ ...(call as object), id: undefined }));
+  return {
+    ...total,
+    ...(calls === undefined ? {} : { calls }),
+    ...(total.error === undefined ? {} : { error: comparable(total.error) }),
+  };
+}
 
 /** Totals that are right for this vector besides the recorded ones, by the README of the vectors. */
 function better(kind: string, vector: Vector): Total[] {
