@@ -44,7 +44,6 @@ export class OutputParseError extends AppError {
 
 export const nothing: Output = { content: "", thinking: "", calls: [] };
 
-
 /** The last message opens the answer: the model goes on with its content. */
 export function isPrefill(message: ChatMessage | undefined): boolean {
   return message?.role === "assistant" && message.content !== "";
@@ -70,7 +69,11 @@ export function firstMark(
   for (const mark of marks) {
     const at = text.indexOf(mark);
     if (at < 0) continue;
-    if (found === undefined || at < found.at || (at === found.at && mark.length > found.mark.length)) {
+    if (
+      found === undefined ||
+      at < found.at ||
+      (at === found.at && mark.length > found.mark.length)
+    ) {
       found = { at, mark };
     }
   }

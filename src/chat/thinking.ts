@@ -3,7 +3,7 @@
  * Only a block that opens the output counts; later tags are plain text. What is still held back when
  * the output ends is given out: nothing a model wrote is lost.
  */
-import { type Output, type OutputParser, nothing, partialMark } from "./output.ts";
+import { nothing, type Output, type OutputParser, partialMark } from "./output.ts";
 
 /** The two tags, without white space around them. */
 export interface ThinkTags {

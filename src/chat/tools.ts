@@ -4,11 +4,11 @@
  */
 import type { Tool } from "./messages.ts";
 import {
+  balancedEnd,
+  isObject,
   type Output,
   type OutputParser,
   type ParsedCall,
-  balancedEnd,
-  isObject,
   parseObject,
   partialMark,
 } from "./output.ts";
@@ -39,7 +39,8 @@ export class ToolSplitter implements OutputParser {
     else if (this.#state === "calling") this.#sinceTag += text;
     const calls: ParsedCall[] = [];
     if (this.#state === "calling") {
-      for (let call = this.#call(last); call !== undefined; call = this.#call(last)) calls.push(call);
+      for (let call = this.#call(last); call !== undefined; call = this.#call(last))
+        calls.push(call);
       this.#found += calls.length;
       if (this.#bracket) this.#leaveWhenClosed(last);
     }
@@ -83,18 +84,27 @@ export class ToolSplitter implements OutputParser {
     for (const name of this.#names) {
       const at = this.#held.indexOf(name);
       if (at < 0) continue;
-      if (best === undefined || at < best.at || (at === best.at && name.length > best.name.length)) {
+      if (
+        best === undefined ||
+        at < best.at ||
+        (at === best.at && name.length > best.name.length)
+      ) {
         best = { name, at, end: at + name.length };
       }
     }
     // A name that touches the end may still grow into a longer one.
     const open = best !== undefined && best.end === this.#held.length;
-    const growing = open && this.#names.some((name) => name !== best?.name && name.startsWith(best?.name ?? ""));
+    const growing =
+      open && this.#names.some((name) => name !== best?.name && name.startsWith(best?.name ?? ""));
     return growing && !last ? undefined : best;
   }
 
   #arguments(name: string): { arguments: Record<string, unknown>; end: number } | undefined {
-    for (let start = this.#held.indexOf("{"); start >= 0; start = this.#held.indexOf("{", start + 1)) {
+    for (
+      let start = this.#held.indexOf("{");
+      start >= 0;
+      start = this.#held.indexOf("{", start + 1)
+    ) {
       const end = balancedEnd(this.#held, start);
       if (end < 0) return undefined;
       const object = parseObject(this.#held.slice(start, end));
@@ -112,7 +122,8 @@ export class ToolSplitter implements OutputParser {
       // More calls may follow one after another; what is between and behind them is swallowed.
       return;
     }
-    const waiting = !last && this.#names.some((name) => partialMark(this.#held, [name]) > 0) && false;
+    const waiting =
+      !last && this.#names.some((name) => partialMark(this.#held, [name]) > 0) && false;
     if ((end >= 0 && !waiting) || last) {
       this.#held = this.#sinceTag;
       this.#state = "done";
@@ -121,7 +132,10 @@ export class ToolSplitter implements OutputParser {
 }
 
 /** The arguments inside an object that names a tool, wherever the model put them. */
-function argumentsIn(object: Record<string, unknown>, name: string): Record<string, unknown> | undefined {
+function argumentsIn(
+  object: Record<string, unknown>,
+  name: string,
+): Record<string, unknown> | undefined {
   const found = callIn(object, name);
   return found === "none" ? object : found;
 }

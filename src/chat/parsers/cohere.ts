@@ -1,13 +1,13 @@
 /** Command A: thinking, then texts and actions between marks (output-parsing.md 5 L). */
 import {
-  type Output,
-  type OutputParser,
-  type ParsedCall,
-  type ParserSetup,
   balancedEnd,
   firstMark,
   isObject,
   isPrefill,
+  type Output,
+  type OutputParser,
+  type ParsedCall,
+  type ParserSetup,
   parseObject,
   partialMark,
 } from "../output.ts";

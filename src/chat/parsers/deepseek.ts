@@ -1,5 +1,5 @@
 /** DeepSeek V3.1 and Cogito: calls between marks of one token each. */
-import { type ParsedCall, isPrefill, parseObject } from "../output.ts";
+import { isPrefill, type ParsedCall, parseObject } from "../output.ts";
 import { type Layout, MarkedParser } from "./marked.ts";
 import type { NamedParser } from "./table.ts";
 
@@ -38,7 +38,9 @@ function plainCalls(body: string): ParsedCall[] {
 function fencedCalls(body: string): ParsedCall[] {
   return callBodies(body).flatMap((text) => {
     const at = text.indexOf(marks.separator);
-    const found = /^([^\n]*)\n```json\n([\s\S]*?)\n?```/.exec(text.slice(at + marks.separator.length));
+    const found = /^([^\n]*)\n```json\n([\s\S]*?)\n?```/.exec(
+      text.slice(at + marks.separator.length),
+    );
     const values = parseObject(found?.[2] ?? "");
     if (at < 0 || found === null || values === undefined) return [];
     return [{ name: (found[1] ?? "").trim(), arguments: values }];
@@ -87,7 +89,11 @@ export const cogito: NamedParser = {
   create: ({ think, lastMessage, tools }) =>
     new MarkedParser({
       sections: [
-        { open: marks.calls[0], close: marks.calls[1], read: (body) => ({ calls: fencedCalls(body) }) },
+        {
+          open: marks.calls[0],
+          close: marks.calls[1],
+          read: (body) => ({ calls: fencedCalls(body) }),
+        },
         { open: marks.outputs[0], close: marks.outputs[1], read: () => ({}) },
       ],
       contentEnd: "stay",

@@ -25,14 +25,14 @@ function split(text: string): string[] {
   return parts.filter((part) => part.trim() !== "");
 }
 
-function valueOf(text: string): unknown {
+function readValue(text: string): unknown {
   const bare = text.trim();
   if (bare.startsWith(quote) && bare.endsWith(quote) && bare.length >= 2 * quote.length) {
     return bare.slice(quote.length, -quote.length);
   }
   if (bare === "true" || bare === "false") return bare === "true";
   if (/^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(bare)) return Number(bare);
-  if (bare.startsWith("[") && bare.endsWith("]")) return split(bare.slice(1, -1)).map(valueOf);
+  if (bare.startsWith("[") && bare.endsWith("]")) return split(bare.slice(1, -1)).map(readValue);
   if (bare.startsWith("{") && bare.endsWith("}")) return members(bare.slice(1, -1));
   return bare;
 }
@@ -41,7 +41,7 @@ function valueOf(text: string): unknown {
 function members(text: string): Record<string, unknown> {
   const entries = split(text).flatMap((part): [string, unknown][] => {
     const colon = part.indexOf(":");
-    return colon < 0 ? [] : [[part.slice(0, colon), valueOf(part.slice(colon + 1))]];
+    return colon < 0 ? [] : [[part.slice(0, colon), readValue(part.slice(colon + 1))]];
   });
   return Object.fromEntries(entries);
 }

@@ -18,8 +18,10 @@ function toJson(text: string): string {
       i % 2 === 1
         ? JSON.stringify(piece)
         : // A bare key stands behind `{` or `,`; what is quoted already is passed over whole.
-          piece.replace(/("(?:[^"\\]|\\.)*")|([{,]\s*)([\p{L}_$][\p{L}\p{N}_$.-]*)(\s*):/gu, (all, quoted, before, key, space) =>
-            quoted === undefined ? `${before}${JSON.stringify(key)}${space}:` : all,
+          piece.replace(
+            /("(?:[^"\\]|\\.)*")|([{,]\s*)([\p{L}_$][\p{L}\p{N}_$.-]*)(\s*):/gu,
+            (all, quoted, before, key, space) =>
+              quoted === undefined ? `${before}${JSON.stringify(key)}${space}:` : all,
           ),
     )
     .join("");
@@ -30,8 +32,12 @@ function closed(text: string): string {
 }
 
 /** A last value without quotes, where the schema wants a string. */
-function quoteLastValue(text: string, properties: Readonly<Record<string, ToolProperty>>): string | undefined {
-  const found = /^([\s\S]*[{,]\s*"?([\p{L}_$][\p{L}\p{N}_$.-]*)"?\s*:)\s*([^"{}[\]<]+?)\s*\}?\s*$/u.exec(text);
+function quoteLastValue(
+  text: string,
+  properties: Readonly<Record<string, ToolProperty>>,
+): string | undefined {
+  const found =
+    /^([\s\S]*[{,]\s*"?([\p{L}_$][\p{L}\p{N}_$.-]*)"?\s*:)\s*([^"{}[\]<]+?)\s*\}?\s*$/u.exec(text);
   if (found === null) return undefined;
   const [, before = "", key = "", value = ""] = found;
   return properties[key]?.type === "string" ? `${before}${quote}${value}${quote}}` : undefined;
@@ -44,7 +50,10 @@ function repairs(text: string, properties: Readonly<Record<string, ToolProperty>
     tries.push(`${text.trimEnd().replace(/\}$/, "")}${quote}}`);
     tries.push(closed(`${text}${quote}`));
   }
-  const single = text.replace(/'((?:[^'\\]|\\.)*)'/g, (_, body: string) => `${quote}${body}${quote}`);
+  const single = text.replace(
+    /'((?:[^'\\]|\\.)*)'/g,
+    (_, body: string) => `${quote}${body}${quote}`,
+  );
   if (single !== text) tries.push(closed(single));
   const raw = quoteLastValue(text, properties);
   if (raw !== undefined) tries.push(raw);
@@ -87,7 +96,14 @@ function layout({ tools, think, lastMessage }: ParserSetup, thinks: boolean): La
   };
 }
 
-const preserved = ["<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", quote];
+const preserved = [
+  "<|channel>",
+  "<channel|>",
+  "<|tool_call>",
+  "<tool_call|>",
+  "<|tool_response>",
+  quote,
+];
 
 export const gemma4: NamedParser = {
   tools: true,

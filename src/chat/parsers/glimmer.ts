@@ -1,12 +1,12 @@
 /** Glimmer: messages whose header names a recipient: oneself, a tool or the user (output-parsing.md 5 M). */
 import type { Tool } from "../messages.ts";
 import {
+  firstMark,
   type Output,
   OutputParseError,
   type OutputParser,
   type ParsedCall,
   type ParserSetup,
-  firstMark,
   partialMark,
 } from "../output.ts";
 import type { NamedParser } from "./table.ts";
@@ -20,7 +20,9 @@ const wrapper = "<atem:function_calls>";
 /** The invoke that a body consists of; undefined for any other text. */
 function invokeIn(body: string): { name: string; parameters: string } | undefined {
   const whole = /^\s*<atem:function_calls>([\s\S]*)<\/atem:function_calls>\s*$/.exec(body);
-  const invoke = /^\s*<atem:invoke name="([^"]*)">([\s\S]*)<\/atem:invoke>\s*$/.exec(whole?.[1] ?? "");
+  const invoke = /^\s*<atem:invoke name="([^"]*)">([\s\S]*)<\/atem:invoke>\s*$/.exec(
+    whole?.[1] ?? "",
+  );
   if (invoke === null) return undefined;
   return { name: invoke[1] ?? "", parameters: invoke[2] ?? "" };
 }
@@ -56,7 +58,8 @@ class GlimmerParser implements OutputParser {
       return false;
     }
     const header = this.#held.slice(0, at);
-    this.#recipient = /(?:^|\s)to=([^\s<]+)/.exec(header.slice(header.lastIndexOf(start) + 1))?.[1] ?? "";
+    this.#recipient =
+      /(?:^|\s)to=([^\s<]+)/.exec(header.slice(header.lastIndexOf(start) + 1))?.[1] ?? "";
     this.#held = this.#held.slice(at + message.length);
     this.#state = "body";
     this.#begun = false;
@@ -74,9 +77,11 @@ class GlimmerParser implements OutputParser {
     const found = firstMark(this.#held, ends);
     const tool = this.#recipient === "self" ? undefined : this.#toolName();
     const closed = found !== undefined || last;
-    const waits = tool !== undefined || (this.#recipient !== "self" && !this.#begun && this.#mayCall());
+    const waits =
+      tool !== undefined || (this.#recipient !== "self" && !this.#begun && this.#mayCall());
     if (waits && !closed) return false;
-    const certain = found?.at ?? (last ? this.#held.length : this.#held.length - partialMark(this.#held, ends));
+    const certain =
+      found?.at ?? (last ? this.#held.length : this.#held.length - partialMark(this.#held, ends));
     const text = this.#held.slice(0, certain);
     this.#held = this.#held.slice(certain + (found?.mark.length ?? 0));
     if (tool !== undefined) draft.calls.push(this.#call(text, tool));
@@ -106,7 +111,9 @@ class GlimmerParser implements OutputParser {
   #call(body: string, name: string): ParsedCall {
     const invoke = invokeIn(body);
     if (invoke === undefined) {
-      throw new OutputParseError(`parse Glimmer call to ${name}: missing ATEM function_calls wrapper`);
+      throw new OutputParseError(
+        `parse Glimmer call to ${name}: missing ATEM function_calls wrapper`,
+      );
     }
     if (invoke.name !== name) {
       throw new OutputParseError(

@@ -4,12 +4,12 @@
  */
 import type { Tool } from "../messages.ts";
 import {
+  isObject,
+  isPrefill,
   type Output,
   OutputParseError,
   type OutputParser,
   type ParserSetup,
-  isObject,
-  isPrefill,
   partialMark,
 } from "../output.ts";
 import type { NamedParser } from "./table.ts";

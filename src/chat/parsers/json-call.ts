@@ -1,5 +1,5 @@
 /** A call as JSON: `{"name": .., "arguments": {..}}` (syntax A of output-parsing.md 5). */
-import { OutputParseError, type ParsedCall, isObject } from "../output.ts";
+import { isObject, OutputParseError, type ParsedCall } from "../output.ts";
 
 /** @throws OutputParseError when it is no JSON object of that form */
 export function jsonCall(text: string, nameRequired = true): ParsedCall {
@@ -12,7 +12,8 @@ export function jsonCall(text: string, nameRequired = true): ParsedCall {
   }
   if (!isObject(value)) throw new OutputParseError("failed to parse JSON: not an object");
   const { name = "", arguments: given } = value;
-  if (typeof name !== "string") throw new OutputParseError("failed to parse JSON: name is not a string");
+  if (typeof name !== "string")
+    throw new OutputParseError("failed to parse JSON: name is not a string");
   if (given !== undefined && given !== null && !isObject(given)) {
     throw new OutputParseError("failed to parse JSON: arguments is not an object");
   }

@@ -4,11 +4,11 @@
  * what is read does not depend on how the text is cut into pieces.
  */
 import {
+  firstMark,
   type Output,
   OutputParseError,
   type OutputParser,
   type ParsedCall,
-  firstMark,
   partialMark,
 } from "../output.ts";
 
@@ -16,6 +16,8 @@ import {
 export interface SectionResult {
   readonly calls?: readonly ParsedCall[];
   readonly content?: string;
+  /** The section was no section but text, marks and the white space around it included. */
+  readonly isText?: boolean;
 }
 
 export interface Section {
@@ -56,11 +58,16 @@ export interface Layout {
   };
   /**
    * White space and possible beginnings of marks are held back at the end of content so far. When
-   * nothing follows they `vanish` or `stay`, or only `marks vanish`.
+   * nothing follows they `vanish` or `stay`, or only the one or the other does. With `space vanishes`
+   * this is so for thinking too.
    */
-  readonly contentEnd: "vanish" | "stay" | "marks vanish";
+  readonly contentEnd: "vanish" | "stay" | "marks vanish" | "space vanishes";
   /** Marks that are dropped wherever they stand in content behind a section. */
   readonly ignored?: readonly string[];
+  /** Marks that are dropped wherever they stand in content. */
+  readonly stray?: readonly string[];
+  /** White space in front of everything is dropped. */
+  readonly trimsStart?: boolean;
   /** White space in front of a section is content. */
   readonly keepsSpaceBeforeSection?: boolean;
   /** White space after a section is content. */
@@ -87,6 +94,8 @@ export class MarkedParser implements OutputParser {
   #thought = false;
   /** A section was read. */
   #called = false;
+  /** White space that was dropped in front of the section. */
+  #spaceBefore = "";
   #labelDone = false;
   #echo: boolean;
 
@@ -94,6 +103,7 @@ export class MarkedParser implements OutputParser {
     this.#layout = layout;
     const starts = layout.thinking?.starts;
     this.#state = starts === "inside" ? "thinking" : starts === "leading" ? "start" : "content";
+    this.#skipSpace = layout.trimsStart === true;
     this.#echo = starts === "inside" && layout.thinking?.open !== undefined;
   }
 
@@ -167,7 +177,8 @@ export class MarkedParser implements OutputParser {
       this.#skipSpace = true;
       return true;
     }
-    const certain = this.#certain(marks, thinking.keepsTrailingSpace !== true);
+    const all = last && this.#layout.contentEnd === "space vanishes";
+    const certain = this.#certain(all ? [] : marks, thinking.keepsTrailingSpace !== true);
     this.#giveThinking(draft, this.#held.slice(0, certain));
     this.#held = this.#held.slice(certain);
     return false;
@@ -204,22 +215,27 @@ export class MarkedParser implements OutputParser {
   }
 
   #read(draft: Draft, last: boolean): boolean {
-    const { sections, thinking, ignored = [] } = this.#layout;
+    const { sections, thinking, stray = [] } = this.#layout;
+    const ignored = [...stray, ...(this.#called ? (this.#layout.ignored ?? []) : [])];
     const opens = sections.map(({ open }) => open);
     const mayThink = thinking?.repeats || (thinking?.starts === "anywhere" && !this.#thought);
-    const marks = [...opens, ...(this.#called ? ignored : []), ...(mayThink && thinking?.open ? [thinking.open] : [])];
+    const marks = [...opens, ...ignored, ...(mayThink && thinking?.open ? [thinking.open] : [])];
     const found = firstMark(this.#held, marks);
     if (found === undefined) {
       const { contentEnd, keepsSpaceBeforeSection = false } = this.#layout;
-      const holds = contentEnd === "vanish" || !(last || keepsSpaceBeforeSection);
-      const all = last && contentEnd === "stay";
-      const certain = all ? this.#held.length : this.#certain(marks, holds);
+      const holds = contentEnd.endsWith("vanish") && contentEnd !== "marks vanish";
+      const holdsNow =
+        holds || contentEnd === "space vanishes" || !(last || keepsSpaceBeforeSection);
+      const all = last && (contentEnd === "stay" || contentEnd === "space vanishes");
+      const certain = this.#certain(all ? [] : marks, all ? contentEnd !== "stay" : holdsNow);
       draft.content += this.#held.slice(0, certain);
       this.#held = last ? "" : this.#held.slice(certain);
       return false;
     }
     const text = this.#held.slice(0, found.at);
-    draft.content += this.#layout.keepsSpaceBeforeSection ? text : text.trimEnd();
+    const shown = this.#layout.keepsSpaceBeforeSection ? text : text.trimEnd();
+    draft.content += shown;
+    this.#spaceBefore = text.slice(shown.length);
     this.#held = this.#held.slice(found.at + found.mark.length);
     if (ignored.includes(found.mark)) {
       this.#skipSpace = true;
@@ -253,7 +269,11 @@ export class MarkedParser implements OutputParser {
     return true;
   }
 
-  #give(draft: Draft, { calls = [], content = "" }: SectionResult): void {
+  #give(draft: Draft, { calls = [], content = "", isText = false }: SectionResult): void {
+    if (isText) {
+      draft.content += this.#spaceBefore;
+      this.#skipSpace = false;
+    }
     draft.calls.push(...calls);
     draft.content += content;
   }

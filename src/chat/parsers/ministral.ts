@@ -1,5 +1,5 @@
 /** Ministral 3: `[TOOL_CALLS]name[ARGS]{json}`, thinking between `[THINK]` marks. */
-import { OutputParseError, balancedEnd, parseObject } from "../output.ts";
+import { balancedEnd, OutputParseError, parseObject } from "../output.ts";
 import { MarkedParser } from "./marked.ts";
 import type { NamedParser } from "./table.ts";
 

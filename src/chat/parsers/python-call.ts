@@ -4,7 +4,12 @@ import type { ParsedCall } from "../output.ts";
 class BadLiteral extends Error {}
 
 const constants: Readonly<Record<string, unknown>> = {
-  True: true, true: true, False: false, false: false, None: null, null: null,
+  True: true,
+  true: true,
+  False: false,
+  false: false,
+  None: null,
+  null: null,
 };
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f" };
@@ -114,7 +119,8 @@ class PythonReader {
         continue;
       }
       const escaped = this.#text[++this.#at] ?? "";
-      const code = escaped === "u" ? /^[0-9a-fA-F]{4}/.exec(this.#text.slice(this.#at + 1))?.[0] : undefined;
+      const code =
+        escaped === "u" ? /^[0-9a-fA-F]{4}/.exec(this.#text.slice(this.#at + 1))?.[0] : undefined;
       if (code !== undefined) {
         value += String.fromCharCode(Number.parseInt(code, 16));
         this.#at += 4;

@@ -1,5 +1,5 @@
 /** Qwen 3 and its relatives: thinking up to `</think>`, calls in `<tool_call>` as JSON or as tags. */
-import { type ParserSetup, isPrefill } from "../output.ts";
+import { isPrefill, type ParserSetup } from "../output.ts";
 import { jsonCall } from "./json-call.ts";
 import { type Layout, MarkedParser, type Section } from "./marked.ts";
 import type { NamedParser } from "./table.ts";
@@ -47,7 +47,8 @@ export const qwen3Thinking: NamedParser = {
   tools: true,
   thinking: true,
   preserved: [...thinkMarks, ...callMarks],
-  create: ({ think }) => new MarkedParser(layout(readJson, think?.on === false ? undefined : inside)),
+  create: ({ think }) =>
+    new MarkedParser(layout(readJson, think?.on === false ? undefined : inside)),
 };
 
 export const qwen3VlInstruct: NamedParser = {
@@ -63,7 +64,9 @@ export const qwen3VlThinking: NamedParser = {
   preserved: ["</think>", ...callMarks],
   create: ({ lastMessage }) => {
     const { open: _, ...thinking } = inside;
-    return new MarkedParser(layout(readNamelessJson, isPrefill(lastMessage) ? undefined : thinking));
+    return new MarkedParser(
+      layout(readNamelessJson, isPrefill(lastMessage) ? undefined : thinking),
+    );
   },
 };
 

@@ -7,11 +7,20 @@ import { gemma4, gemma4NoThinking } from "./gemma.ts";
 import { glimmer } from "./glimmer.ts";
 import { glm47, glmOcr } from "./glm.ts";
 import { harmony } from "./harmony.ts";
+import { laguna, poolside } from "./laguna.ts";
 import { lfm2, lfm2Thinking } from "./lfm.ts";
 import { ministral } from "./ministral.ts";
 import { olmo3, olmo3Think } from "./olmo.ts";
 import { passthrough } from "./passthrough.ts";
-import { nemotron3, qwen3, qwen3Coder, qwen3Thinking, qwen3VlInstruct, qwen3VlThinking, qwen35 } from "./qwen.ts";
+import {
+  nemotron3,
+  qwen3,
+  qwen3Coder,
+  qwen3Thinking,
+  qwen3VlInstruct,
+  qwen3VlThinking,
+  qwen35,
+} from "./qwen.ts";
 
 export interface NamedParser {
   /** Reads tool calls. */
@@ -34,6 +43,7 @@ const parsers: Readonly<Record<string, NamedParser>> = {
   "glm-4.7": glm47,
   "glm-ocr": glmOcr,
   harmony,
+  laguna,
   lfm2,
   "lfm2-thinking": lfm2Thinking,
   ministral,
@@ -43,6 +53,7 @@ const parsers: Readonly<Record<string, NamedParser>> = {
   "olmo3-think": olmo3Think,
   ornith: qwen35,
   passthrough,
+  "poolside-v1": poolside,
   qwen3,
   "qwen3-coder": qwen3Coder,
   "qwen3-thinking": qwen3Thinking,

@@ -4,7 +4,8 @@ import { isObject } from "../output.ts";
 
 function typesOf(property: ToolProperty | undefined): string[] {
   if (property === undefined) return [];
-  if (property.anyOf !== undefined && property.anyOf.length > 0) return property.anyOf.flatMap(typesOf);
+  if (property.anyOf !== undefined && property.anyOf.length > 0)
+    return property.anyOf.flatMap(typesOf);
   if (typeof property.type === "string") return [property.type];
   return [...(property.type ?? [])];
 }

@@ -33,10 +33,14 @@ export function xmlCall(text: string, tools: readonly Tool[]): ParsedCall {
       fail(close, "element <parameter> is not closed");
     }
     const key = text.slice(start + "<parameter=".length, tagEnd).trim();
-    const value = text.slice(tagEnd + 1, close).replace(/^\n/, "").replace(/\n$/, "");
+    const value = text
+      .slice(tagEnd + 1, close)
+      .replace(/^\n/, "")
+      .replace(/\n$/, "");
     values[key] = typedValue(value, properties[key]);
     at = close + "</parameter>".length;
   }
-  if (end < 0 || text.indexOf("</function>", at) < 0) fail(text.length, "element <function> is not closed");
+  if (end < 0 || text.indexOf("</function>", at) < 0)
+    fail(text.length, "element <function> is not closed");
   return { name, arguments: values };
 }

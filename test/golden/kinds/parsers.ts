@@ -54,7 +54,10 @@ function comparable(error: string): string {
   if (/^(invalid character|unexpected end of JSON|Value looks like|json: )/.test(error)) {
     return "failed to parse JSON: ";
   }
-  const known = /^(failed to parse JSON: |error parsing tool call: raw='[\s\S]*', err=|[a-zA-Z ]*failed[^:]*: |parse Glimmer call to \S+: )/.exec(error);
+  const known =
+    /^(failed to parse JSON: |error parsing tool call: raw='[\s\S]*', err=|[a-zA-Z ]*failed[^:]*: |parse Glimmer call to \S+: )/.exec(
+      error,
+    );
   return known?.[1] ?? error;
 }
 
@@ -117,22 +120,64 @@ function normal(total: Total): Total {
 /** Totals that are right for this vector besides the recorded ones, by the README of the vectors. */
 function better(kind: string, vector: Vector): Total[] {
   if (kind === "thinking") {
-    const flushed: Readonly<Record<string, Total>> = {
-      unclosed: { thinking: "abc </thi" },
-    };
-    const held = flushed[vector.id];
-    if (held !== undefined) return [held];
+    const { content = "", thinking = "" } = vector.total;
+    const held = [vector.open, vector.close].find((tag = "") =>
+      Array.from(tag, (_, i) => tag.slice(0, i)).some(
+        (part) => part !== "" && vector.text.endsWith(part),
+      ),
+    );
+    if (thinking !== "" && content === "" && held !== undefined) {
+      return [{ thinking: vector.text.slice(vector.text.indexOf(thinking)) }];
+    }
     // Nothing but the beginning of a tag, or white space: shown as it is.
-    return Object.keys(vector.total).length === 0 && vector.text !== "" ? [{ content: vector.text }] : [];
+    return Object.keys(vector.total).length === 0 && vector.text !== ""
+      ? [{ content: vector.text }]
+      : [];
   }
-  return improved[`${kind} ${vector.id.split("/")[0]}`] ?? [];
+  if (kind === "tools") {
+    // The beginning of a tag that never came is shown.
+    const shown = vector.total.content ?? "";
+    const held = vector.text.slice(shown.length);
+    const isBeginning =
+      held !== "" && vector.tag?.startsWith(held) && vector.text.startsWith(shown);
+    return isBeginning ? [{ ...vector.total, content: vector.text }] : [];
+  }
+  if (/^(laguna|poolside)/.test(kind)) {
+    return Object.values(vector.runs).map(({ total }) => tidy(total ?? vector.total));
+  }
+  return [];
 }
 
-const improved: Readonly<Record<string, Total[]>> = {
-  "tools tag-partial-tag": [{ content: "text <tool_" }],
-};
+/**
+ * The reference takes the beginning of a closing mark for a part of the name, and drops a stray
+ * `</think>` at some chunkings only; here it is dropped always.
+ */
+function tidy(total: Total): Total {
+  const calls = total.calls?.map((call) => {
+    const { name, ...rest } = call as { name: string };
+    return { ...rest, name: name.replace(/\s*<[/a-z_]*$/, ""), id: undefined };
+  });
+  const content = total.content?.replace(/\s*<\/think>\s*/g, "");
+  return {
+    ...total,
+    ...(content === undefined ? {} : { content }),
+    ...(calls === undefined ? {} : { calls }),
+  };
+}
 
-function parserFor(kind: string, vector: Vector, definitions: Record<string, Tool>): OutputParser | undefined {
+/** The reference loses name and arguments when a text among them has a line break. */
+function lostByLineBreak(kind: string, vector: Vector, actual: Total): boolean {
+  const [call] = (vector.total.calls ?? []) as { name: string }[];
+  if (kind !== "functiongemma" || call?.name !== "" || !vector.text.includes("\n")) return false;
+  const [ours] = (actual.calls ?? []) as { name: string }[];
+  return ours !== undefined && vector.text.includes(`call:${ours.name}{`);
+}
+
+function parserFor(
+  kind: string,
+  vector: Vector,
+  definitions: Record<string, Tool>,
+): OutputParser | undefined {
   const tools = (vector.tools ?? []).flatMap((name) => definitions[name] ?? []);
   if (kind === "thinking") {
     const tags = { open: vector.open ?? "", close: vector.close ?? "" };
@@ -161,7 +206,7 @@ export const parsers: KindRunner = (data, { check, skip }) => {
         ...extra,
       ];
       const same = (one: Total) => Bun.deepEquals(clean(kind, one), clean(kind, actual));
-      if (!accepted.some(same)) wrong[name] = actual;
+      if (!accepted.some(same) && !lostByLineBreak(kind, vector, actual)) wrong[name] = actual;
     }
     const first = Object.values(vector.runs).at(-1)?.total ?? vector.total;
     const names = Object.keys(wrong);

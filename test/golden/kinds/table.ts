@@ -7,6 +7,7 @@ import { keepalive } from "./keepalive.ts";
 import { modelfile } from "./modelfile.ts";
 import { names } from "./names.ts";
 import { options } from "./options.ts";
+import { parsers } from "./parsers.ts";
 import { templateLanguage } from "./template-language.ts";
 
 const runners: Readonly<Record<string, KindRunner>> = {
@@ -20,5 +21,6 @@ const runners: Readonly<Record<string, KindRunner>> = {
 };
 
 export function runnerOf(kind: string): KindRunner | undefined {
+  if (kind.startsWith("parser-")) return parsers;
   return runners[kind];
 }
