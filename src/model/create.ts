@@ -56,6 +56,8 @@ interface Draft {
   config: ModelConfig;
   /** Parameters that are merged under the request's. */
   parameters: Readonly<Record<string, unknown>>;
+  /** Name of a known template that was found in a GGUF. */
+  detected?: string;
 }
 
 const emptyConfig: ModelConfig = {
@@ -97,13 +99,12 @@ export async function* createModel(
   tools: CreateTools,
 ): AsyncGenerator<CreateProgress> {
   const name = store.stored(checkCreateRequest(request));
-  if (request.quantize) {
-    throw new UnsupportedError("quantize: this version cannot quantise models yet");
-  }
   const draft: Draft = request.from
     ? fromModel(store, request.from)
     : yield* fromFiles(store, request.files ?? {});
+  if (request.quantize) refuseQuantize(request.quantize);
   yield* addAdapters(store, draft, request.adapters ?? {});
+  yield* keptLayers(draft, request);
   yield* addTexts(store, draft, request, tools);
   const config = finalConfig(draft.config, request);
   const { layer } = store.putBytes(renderConfig(config), mediaTypes.config);
@@ -126,7 +127,7 @@ function fromModel(store: Store, from: string): Draft {
     }
     throw cause;
   }
-  const layers = base.layers.map((layer) => ({ ...layer, from: layer.from || base.shortName }));
+  const layers = base.layers.map((layer) => ({ ...layer, from: base.shortName }));
   return { layers, config: base.config, parameters: base.parameters };
 }
 
@@ -158,8 +159,6 @@ function* fromFiles(
   if (!draft.layers.some(({ mediaType }) => mediaType === mediaTypes.model)) {
     throw new InvalidRequestError("no base model was found");
   }
-  // The order of Ollama's own parse: first all files, then their layers, then a known template.
-  for (const layer of draft.layers) yield { status: `using existing layer ${layer.digest}` };
   return draft;
 }
 
@@ -201,6 +200,42 @@ function addGguf(store: Store, draft: Draft, file: string, digest: Digest, facts
   const params = `${goJson({ stop: known.stop })}\n`;
   draft.layers.push(store.putBytes(params, mediaTypes.params).layer);
   draft.parameters = { stop: known.stop };
+  draft.detected = known.name;
+}
+
+/** Types that Ollama's documents name, in any case (create.md 7). */
+const quantizeTypes =
+  "F32 F16 BF16 Q2_K Q3_K_S Q3_K_M Q3_K_L Q4_0 Q4_1 Q4_K_S Q4_K_M Q5_0 Q5_1 Q5_K_S Q5_K_M Q6_K Q8_0".split(
+    " ",
+  );
+
+/** @throws StoreError for an unknown type, UnsupportedError for the others */
+function refuseQuantize(type: string): never {
+  const wanted = type.toUpperCase();
+  if (!quantizeTypes.includes(wanted)) {
+    throw new StoreError(
+      `unsupported quantization type ${wanted} - supported types are ${quantizeTypes.join(", ")}`,
+    );
+  }
+  throw new UnsupportedError(`quantize: this version cannot make ${wanted} models yet`);
+}
+
+/** A line for every layer that stays as it is: replaced ones have theirs when they are made. */
+function* keptLayers(draft: Draft, request: CreateRequest): Generator<CreateProgress> {
+  const replaced = new Set<string>();
+  if (request.template) replaced.add(mediaTypes.template);
+  if (request.system) replaced.add(mediaTypes.system);
+  if (Object.keys(request.parameters ?? {}).length > 0) replaced.add(mediaTypes.params);
+  if ((request.messages ?? []).length > 0) replaced.add(mediaTypes.messages);
+  for (const { mediaType, digest } of draft.layers) {
+    if (replaced.has(mediaType)) continue;
+    const detected = mediaType === mediaTypes.template ? draft.detected : undefined;
+    const what =
+      detected === undefined
+        ? `using existing layer ${digest}`
+        : `using autodetected template ${detected}`;
+    yield { status: what };
+  }
 }
 
 function* addAdapters(
@@ -221,7 +256,6 @@ function* addAdapters(
     checkGguf(store.blobPath(digest));
     const layer = store.layerOf(digest, mediaTypes.adapter, file);
     if (layer !== undefined) draft.layers.push(layer);
-    yield { status: `using existing layer ${digest}` };
   }
 }
 

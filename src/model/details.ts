@@ -13,6 +13,8 @@ export interface ModelDetails {
 export function detailsOf(model: ModelContent): ModelDetails {
   const { config } = model;
   const known = config.file_type !== "" && config.file_type !== "unknown";
+  // File type 0 (F32) counts as unset in Ollama, and is shown so (api.md 9.3).
+  const repaired = model.gguf?.facts.fileType;
   return {
     parent_model: model.parentModel,
     format: config.model_format,

@@ -43,7 +43,8 @@ interface Job {
 function lease(runner: Runner, request: AcquireRequest, since: number): Lease {
   const loadNs = Math.max(1, Math.round((performance.now() - since) * 1e6));
   const chosen = request.explicit.has("contextLength") ? request.load.contextLength : undefined;
-  return runner.lease({ keepAlive: request.keepAlive, contextLength: chosen }, loadNs);
+  const { keepAlive, name, digest } = request;
+  return runner.lease({ keepAlive, contextLength: chosen, name, digest }, loadNs);
 }
 
 export function createScheduler(options: PoolOptions): Scheduler {

@@ -12,6 +12,8 @@ export interface LeaseTerms {
   readonly keepAlive: bigint | undefined;
   /** Context the user chose; undefined = all that is loaded. */
   readonly contextLength: number | undefined;
+  readonly name: string;
+  readonly digest: string;
 }
 
 export class Runner implements LoadedState {
@@ -26,8 +28,8 @@ export class Runner implements LoadedState {
   #contextLength: number;
 
   constructor(
-    readonly name: string,
-    readonly digest: string,
+    public name: string,
+    public digest: string,
     readonly spec: LoadSpec,
     readonly model: LoadedModel,
     public keepAliveNs: bigint,
@@ -50,7 +52,13 @@ export class Runner implements LoadedState {
     this.leases++;
     if (terms.keepAlive !== undefined) this.keepAliveNs = terms.keepAlive;
     const loaded = this.model.info.contextLength;
-    this.#contextLength = Math.min(terms.contextLength ?? loaded, loaded);
+    const context = Math.min(terms.contextLength ?? loaded, loaded);
+    if (terms.contextLength !== undefined && context !== this.#contextLength) {
+      // Ollama would load the model anew here, under the name of this request.
+      this.name = terms.name;
+      this.digest = terms.digest;
+    }
+    this.#contextLength = context;
     let held = true;
     return {
       model: this.model,

@@ -1,0 +1,111 @@
+/** A client of the HTTP API over any transport: a server, or the application in this process. */
+import { ConnectionError, errorMessage, ServerError } from "../errors.ts";
+import { version } from "../version.ts";
+
+export type Transport = (request: Request) => Promise<Response>;
+
+/** Longest line of a stream, bytes (cli.md 2). */
+const longestLine = 8_000_000;
+
+export type Json = Record<string, unknown>;
+
+export class Client {
+  readonly #base: string;
+  readonly #transport: Transport;
+
+  constructor(base: string, transport: Transport) {
+    this.#base = base;
+    this.#transport = transport;
+  }
+
+  async #send(method: string, path: string, body: unknown, init: RequestInit): Promise<Response> {
+    const request = new Request(this.#base + path, {
+      method,
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json",
+        "user-agent": `hutch/${version} (${process.arch} ${process.platform})`,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...init,
+    });
+    try {
+      return await this.#transport(request);
+    } catch (cause) {
+      if (init.signal?.aborted) throw cause;
+      throw new ConnectionError(errorMessage(cause), { cause });
+    }
+  }
+
+  /** One answer. @throws ServerError with the body's error text */
+  async call(method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<Json> {
+    const response = await this.#send(method, path, body, init);
+    const text = await response.text();
+    if (response.ok) return text === "" ? {} : (JSON.parse(text) as Json);
+    throw new ServerError(errorText(text), response.status);
+  }
+
+  /** Status only. */
+  async head(path: string): Promise<number> {
+    return (await this.#send("HEAD", path, undefined, {})).status;
+  }
+
+  /** Sends bytes. @throws ServerError */
+  async upload(path: string, body: ReadableStream<Uint8Array> | Blob): Promise<void> {
+    const response = await this.#send("POST", path, undefined, { body });
+    if (!response.ok) throw new ServerError(errorText(await response.text()), response.status);
+  }
+
+  /** The objects of a stream. @throws ServerError, also for an error line in mid-stream */
+  async *stream(path: string, body: unknown, signal?: AbortSignal): AsyncGenerator<Json> {
+    const response = await this.#send("POST", path, body, signal === undefined ? {} : { signal });
+    if (!response.ok) {
+      const reason = statusTexts[response.status] ?? response.statusText;
+      const text = errorText(await response.text());
+      throw new ServerError(`${response.status} ${reason}: ${text}`, response.status);
+    }
+    for await (const line of linesOf(response)) {
+      const object = JSON.parse(line) as Json;
+      if (typeof object.error === "string" && object.error !== "") {
+        throw new ServerError(object.error, response.status);
+      }
+      yield object;
+    }
+  }
+}
+
+const statusTexts: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  403: "Forbidden",
+  404: "Not Found",
+  499: "",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  503: "Service Unavailable",
+};
+
+function errorText(body: string): string {
+  if (body === "") return "something went wrong, please see the hutch server logs for details";
+  try {
+    const { error } = JSON.parse(body) as { error?: unknown };
+    return typeof error === "string" ? error : body;
+  } catch {
+    return body;
+  }
+}
+
+async function* linesOf(response: Response): AsyncGenerator<string> {
+  if (response.body === null) return;
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of response.body) {
+    rest += decoder.decode(chunk, { stream: true });
+    for (let end = rest.indexOf("\n"); end >= 0; end = rest.indexOf("\n")) {
+      const line = rest.slice(0, end);
+      rest = rest.slice(end + 1);
+      if (line !== "") yield line;
+    }
+    if (rest.length > longestLine) throw new ServerError("a line of the answer is too long", 200);
+  }
+  if (rest !== "") yield rest;
+}

@@ -1,0 +1,51 @@
+/** Finds the server that a command talks to, or works without one (cli.md 2). */
+import type { Config } from "../config/env.ts";
+import { hostUrl, parseHost } from "../config/host.ts";
+import { ConnectionError } from "../errors.ts";
+import { silentLogger } from "../logger.ts";
+import { Client } from "./client.ts";
+import type { Local } from "./local.ts";
+
+export interface Connection extends AsyncDisposable {
+  readonly client: Client;
+}
+
+const unreachable = "could not connect to hutch server, run 'hutch serve' to start it";
+
+function isRefused(error: unknown): boolean {
+  const code = (error as { code?: string }).code ?? "";
+  return ["ECONNREFUSED", "ConnectionRefused", "FailedToOpenSocket", "ENOTFOUND"].includes(code);
+}
+
+/**
+ * A server that answers is used. Without one, commands that can work so get the application in this
+ * process, unless HOST names a server that they were meant for.
+ * @throws ConnectionError
+ */
+export async function connect(
+  config: Config,
+  options: { daemonless: boolean },
+): Promise<Connection> {
+  const base = hostUrl(parseHost(config.host));
+  const remote = new Client(base, (request) => fetch(request));
+  try {
+    const response = await fetch(`${base}/`, { method: "HEAD" });
+    if (response.status < 400) return { client: remote, [Symbol.asyncDispose]: async () => {} };
+    throw new ConnectionError(`the server at ${base} answered ${response.status}`);
+  } catch (error) {
+    if (error instanceof ConnectionError) throw error;
+    if (!isRefused(error)) {
+      throw new ConnectionError(error instanceof Error ? error.message : String(error), {
+        cause: error,
+      });
+    }
+    if (!options.daemonless || config.hostGiven)
+      throw new ConnectionError(unreachable, { cause: error });
+  }
+  const { createLocal } = await import("./local.ts");
+  const local: Local = createLocal(config, silentLogger, { guardHosts: false });
+  return {
+    client: new Client("http://localhost", (request) => local.app.handle(request)),
+    [Symbol.asyncDispose]: () => local[Symbol.asyncDispose](),
+  };
+}

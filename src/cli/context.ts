@@ -1,0 +1,20 @@
+/** What every command gets: streams, configuration, and a client that is made when it is needed. */
+import type { Config } from "../config/env.ts";
+import type { Client } from "./client.ts";
+
+export interface Context extends AsyncDisposable {
+  readonly config: Config;
+  /** Data; nothing else goes to stdout. */
+  out(text: string): void;
+  /** Progress, warnings, errors. */
+  note(text: string): void;
+  readonly stdinIsTerminal: boolean;
+  readonly stdoutIsTerminal: boolean;
+  readonly stderrIsTerminal: boolean;
+  /**
+   * A client of the running server; without one, of the same application in this process, when the
+   * command can work so.
+   * @throws ConnectionError
+   */
+  client(options: { daemonless: boolean }): Promise<Client>;
+}

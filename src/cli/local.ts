@@ -1,0 +1,65 @@
+/**
+ * Puts hutch together: store, engine, scheduler, application. Used by `serve`, and by commands that
+ * work without a server: there is one behaviour, whoever asks.
+ */
+import { guideAsset } from "../../ffi/assets.ts";
+import { type Config, childEnvironment } from "../config/env.ts";
+import { ProcessEngine } from "../engine/process.ts";
+import type { Logger } from "../logger.ts";
+import { Store } from "../model/store.ts";
+import { createScheduler } from "../scheduler/pool.ts";
+import { type App, createApp } from "../server/app.ts";
+import type { ServerDeps } from "../server/deps.ts";
+
+export interface Local extends AsyncDisposable {
+  readonly app: App;
+  readonly deps: ServerDeps;
+}
+
+/** How this executable starts itself: compiled, or from source by Bun. */
+export function selfCommand(hidden: string): string[] {
+  const compiled = import.meta.url.includes("$bunfs") || import.meta.url.includes("~BUN");
+  const main = new URL("../main.ts", import.meta.url).pathname;
+  return compiled ? [process.execPath, hidden] : [process.execPath, main, hidden];
+}
+
+/** @param guardHosts refuse foreign host names: for listeners on a loopback address */
+export function createLocal(
+  config: Config,
+  logger: Logger,
+  options: { guardHosts: boolean },
+): Local {
+  const engine = new ProcessEngine({
+    command: selfCommand("runner"),
+    env: childEnvironment(),
+    libraries: {
+      cacheFolder: config.cacheFolder,
+      tempFolder: config.tempFolder,
+      libraryFolder: config.libraryFolder,
+    },
+    logger: logger.area("engine"),
+  });
+  const scheduler = createScheduler({
+    engine,
+    maxLoadedModels: config.maxLoadedModels,
+    maxQueue: config.maxQueue,
+    keepAliveNs: config.keepAliveNs,
+    logger,
+  });
+  const store = new Store(config.modelsFolder, { noPrune: config.noPrune, logger });
+  const deps: ServerDeps = {
+    store,
+    scheduler,
+    config,
+    logger: logger.area("server"),
+    guide: guideAsset(),
+  };
+  return {
+    app: createApp(deps, options),
+    deps,
+    async [Symbol.asyncDispose]() {
+      await scheduler[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/** From words to a command: version, help, parsing, errors (cli.md 1). */
+import { errorMessage, isAbortError, UsageError } from "../errors.ts";
+import type { Connection } from "./connect.ts";
+import type { Context } from "./context.ts";
+import { exitCodes } from "./exit-codes.ts";
+
+/** Writes all of a text before going on: exit must not cut it. */
+function writeAll(stream: NodeJS.WriteStream, text: string): void {
+  stream.write(text);
+}
+
+async function createContext(): Promise<Context> {
+  const { readConfig } = await import("../config/env.ts");
+  const config = readConfig();
+  let connection: Promise<Connection> | undefined;
+  return {
+    config,
+    out: (text) => writeAll(process.stdout, text),
+    note: (text) => writeAll(process.stderr, text),
+    stdinIsTerminal: process.stdin.isTTY === true,
+    stdoutIsTerminal: process.stdout.isTTY === true,
+    stderrIsTerminal: process.stderr.isTTY === true,
+    async client(options) {
+      const { connect } = await import("./connect.ts");
+      connection ??= connect(config, options);
+      return (await connection).client;
+    },
+    async [Symbol.asyncDispose]() {
+      const open = await connection?.catch(() => undefined);
+      await open?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function versionText(context: Context): Promise<number> {
+  const { version } = await import("../version.ts");
+  const { hostUrl, parseHost } = await import("../config/host.ts");
+  // The server's version matters as well; a server that does not answer at once is not waited for.
+  const base = hostUrl(parseHost(context.config.host));
+  const signal = AbortSignal.timeout(1000);
+  const answer = await fetch(`${base}/api/version`, { signal }).catch(() => undefined);
+  const server = answer?.ok ? ((await answer.json()) as { version?: string }).version : undefined;
+  if (server === undefined)
+    context.note("Warning: could not connect to a running hutch instance\n");
+  context.out(
+    server === undefined ? `hutch version is ${version}\n` : `hutch version is ${server}\n`,
+  );
+  if (server === undefined) context.note(`Warning: client version is ${version}\n`);
+  else if (server !== version) context.note(`Warning: client version is ${version}\n`);
+  return exitCodes.ok;
+}
+
+async function dispatch(context: Context, argv: readonly string[]): Promise<number> {
+  const [first, ...rest] = argv;
+  if (first === "--version" || first === "-v") return versionText(context);
+  const { commands, findCommand } = await import("./commands.ts");
+  const help = await import("./help.ts");
+  if (first === undefined || first === "--help" || first === "-h") {
+    context.out(help.rootHelp());
+    return exitCodes.ok;
+  }
+  if (first === "help") {
+    const command = rest[0] === undefined ? undefined : findCommand(rest[0]);
+    if (rest[0] !== undefined && rest[0] !== "help" && command === undefined) {
+      context.note(`Unknown help topic [\`${rest.join(" ")}\`]\n${help.rootHelp()}`);
+    } else context.out(command === undefined ? help.rootHelp() : help.commandHelp(command));
+    return exitCodes.ok;
+  }
+  const { checkCount, parseArguments, unknownCommand } = await import("./arguments.ts");
+  const command = findCommand(first);
+  if (command === undefined) {
+    if (first.startsWith("--")) throw new UsageError(`unknown flag: ${first.split("=")[0]}`);
+    if (first.startsWith("-")) {
+      throw new UsageError(`unknown shorthand flag: '${first[1] ?? ""}' in ${first}`);
+    }
+    throw unknownCommand(first, [...commands.map(({ name }) => name), "help"]);
+  }
+  const parsed = parseArguments(command, rest);
+  if (parsed.help) {
+    context.out(help.commandHelp(command));
+    return exitCodes.ok;
+  }
+  checkCount(command, parsed);
+  return command.run(context, parsed);
+}
+
+/** Runs a command line. Resolves with the exit code; never rejects. */
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  const context = await createContext();
+  try {
+    return await dispatch(context, argv);
+  } catch (error) {
+    if (isAbortError(error)) return exitCodes.interrupted;
+    context.note(`Error: ${errorMessage(error)}\n`);
+    return exitCodes.error;
+  } finally {
+    await context[Symbol.asyncDispose]();
+  }
+}

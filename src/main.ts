@@ -1,0 +1,22 @@
+/** The command line: finds the command, runs it, turns errors into one line and an exit code. */
+
+/** Answers the hidden command and the version before anything else is imported: both must be fast. */
+async function fast(argv: readonly string[]): Promise<number | undefined> {
+  if (argv[0] === "runner") return (await import("./engine/runner/main.ts")).runRunner();
+  return undefined;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const early = await fast(argv);
+  if (early !== undefined) return early;
+  const { runCommand } = await import("./cli/run-command.ts");
+  return runCommand(argv);
+}
+
+// A reader that closes the pipe early ends the command quietly, as other tools do.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,15 @@
+/** What the routes need of the rest of hutch; composed in `cli/local.ts`. */
+import type { Config } from "../config/env.ts";
+import type { Logger } from "../logger.ts";
+import type { GuideAsset } from "../model/guide.ts";
+import type { Store } from "../model/store.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+
+export interface ServerDeps {
+  readonly store: Store;
+  readonly scheduler: Scheduler;
+  readonly config: Config;
+  readonly logger: Logger;
+  /** The embedded model, when there is one. */
+  readonly guide: GuideAsset | undefined;
+}

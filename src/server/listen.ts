@@ -1,0 +1,43 @@
+/** Binds the application to a TCP address. */
+import type { Server } from "bun";
+import type { HostAddress } from "../config/host.ts";
+import { ConfigError, errorMessage } from "../errors.ts";
+import type { App } from "./app.ts";
+
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  /** Drops all connections and stops listening. */
+  stop(): Promise<void>;
+}
+
+/** @throws ConfigError (`listen tcp 127.0.0.1:11434: bind: address already in use`) */
+export function listen(app: App, address: HostAddress): Listener {
+  const { host, port } = address;
+  let server: Server<unknown>;
+  try {
+    server = Bun.serve({
+      hostname: host,
+      port,
+      // A model may take minutes to load, and blobs have any size (api.md 13, 17).
+      idleTimeout: 0,
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      fetch: (request) => app.handle(request),
+      error: (error) =>
+        new Response(JSON.stringify({ error: errorMessage(error) }), {
+          status: 500,
+          headers: { "content-type": "application/json; charset=utf-8" },
+        }),
+    });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    const reason = code === "EADDRINUSE" ? "address already in use" : errorMessage(cause);
+    const shown = host.includes(":") ? `[${host}]` : host;
+    throw new ConfigError(`listen tcp ${shown}:${port}: bind: ${reason}`, { cause });
+  }
+  return {
+    host,
+    port: server.port ?? port,
+    stop: () => server.stop(true),
+  };
+}

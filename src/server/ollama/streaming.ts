@@ -1,0 +1,59 @@
+/** What a run holds while it lasts: the lease, the signal of its client, the stream of its lines. */
+import { ndjson } from "../stream/ndjson.ts";
+
+/** A plain JSON answer. */
+export function respond(json: string): Response {
+  return new Response(json, { headers: { "content-type": "application/json; charset=utf-8" } });
+}
+
+export interface RunScope {
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal;
+  /** True once the answer streams: then its generator ends the scope. */
+  readonly streaming: boolean;
+  /** Gives something to be disposed of at the end. */
+  hold(lease: Disposable): void;
+  /** Frees what is held; any number of times. */
+  end(): void;
+  stream(lines: AsyncGenerator<string>, errorLine: (error: unknown) => string): Promise<Response>;
+}
+
+class Scope implements RunScope {
+  readonly #abort = new AbortController();
+  readonly #request: Request;
+  readonly #leave = () => this.#abort.abort();
+  #held: Disposable[] = [];
+  streaming = false;
+
+  constructor(request: Request) {
+    this.#request = request;
+    if (request.signal.aborted) this.#leave();
+    else request.signal.addEventListener("abort", this.#leave, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  hold(lease: Disposable): void {
+    this.#held.push(lease);
+  }
+
+  end(): void {
+    this.#request.signal.removeEventListener("abort", this.#leave);
+    for (const held of this.#held.splice(0)) held[Symbol.dispose]();
+  }
+
+  async stream(
+    lines: AsyncGenerator<string>,
+    errorLine: (error: unknown) => string,
+  ): Promise<Response> {
+    const response = await ndjson(lines, { errorLine, onLeave: this.#leave });
+    this.streaming = true;
+    return response;
+  }
+}
+
+export function runScope(request: Request): RunScope {
+  return new Scope(request);
+}
