@@ -8,6 +8,7 @@ import { modelfile } from "./modelfile.ts";
 import { names } from "./names.ts";
 import { options } from "./options.ts";
 import { parsers } from "./parsers.ts";
+import { renderers } from "./renderers.ts";
 import { templateLanguage } from "./template-language.ts";
 
 const runners: Readonly<Record<string, KindRunner>> = {
@@ -22,5 +23,6 @@ const runners: Readonly<Record<string, KindRunner>> = {
 
 export function runnerOf(kind: string): KindRunner | undefined {
   if (kind.startsWith("parser-")) return parsers;
+  if (kind.startsWith("renderer-") && kind !== "renderer-conversations") return renderers;
   return runners[kind];
 }
