@@ -90,8 +90,7 @@ function isHarmony(model: ModelContent): boolean {
   const { model_family: family } = model.config;
   return (
     /^gpt-?oss$/.test(family) &&
-    model.template !== undefined &&
-    model.template.includes("<|start|>") &&
+    model.template?.includes("<|start|>") === true &&
     model.template.includes("<|end|>")
   );
 }

@@ -83,6 +83,7 @@ export function checkCreateRequest(request: CreateRequest): ModelName {
   if (!request.from && request.files === undefined) {
     throw new InvalidRequestError("neither 'from' or 'files' was specified");
   }
+  checkInfo(request.info ?? {});
   return name;
 }
 
@@ -102,7 +103,7 @@ export async function* createModel(
   const draft: Draft = request.from
     ? fromModel(store, request.from)
     : yield* fromFiles(store, request.files ?? {});
-  if (request.quantize) refuseQuantize(request.quantize);
+  if (request.quantize) refuseQuantize(request.quantize, draft.config.file_type);
   yield* addAdapters(store, draft, request.adapters ?? {});
   yield* keptLayers(draft, request);
   yield* addTexts(store, draft, request, tools);
@@ -120,7 +121,7 @@ function fromModel(store: Store, from: string): Draft {
     base = loadStoredModel(store, reference, from);
   } catch (cause) {
     if (!store.manifest(reference)) {
-      throw new UnsupportedError(
+      throw new StoreError(
         `model "${from}" is not in the store, and this version cannot pull it; create it first`,
         { cause },
       );
@@ -210,12 +211,15 @@ const quantizeTypes =
   );
 
 /** @throws StoreError for an unknown type, UnsupportedError for the others */
-function refuseQuantize(type: string): never {
+function refuseQuantize(type: string, source: string): never {
   const wanted = type.toUpperCase();
   if (!quantizeTypes.includes(wanted)) {
     throw new StoreError(
       `unsupported quantization type ${wanted} - supported types are ${quantizeTypes.join(", ")}`,
     );
+  }
+  if (!["F32", "F16", "BF16", "unknown", ""].includes(source)) {
+    throw new StoreError("quantization is only supported for F16, BF16 and F32 models");
   }
   throw new UnsupportedError(`quantize: this version cannot make ${wanted} models yet`);
 }
@@ -303,16 +307,6 @@ const infoFields = {
 /** The configuration with what the request says of itself (`info`, renderer, parser, requires). */
 function finalConfig(config: ModelConfig, request: CreateRequest): ModelConfig {
   const { info = {} } = request;
-  for (const [field, kind] of Object.entries(infoFields)) {
-    const value = info[field];
-    if (value === undefined || value === null) continue;
-    if (typeof value !== kind) {
-      throw new InvalidRequestError(`info field "${field}" must be a ${kind}`);
-    }
-    if (kind === "number" && (!Number.isInteger(value) || Number(value) < 0)) {
-      throw new InvalidRequestError(`info field "${field}" must be a non-negative integer`);
-    }
-  }
   const { capabilities } = info;
   const text = (field: string) => (info[field] ? { value: String(info[field]) } : undefined);
   return {
@@ -328,4 +322,18 @@ function finalConfig(config: ModelConfig, request: CreateRequest): ModelConfig {
     ...(info.embedding_length ? { embedding_length: Number(info.embedding_length) } : {}),
     ...(Array.isArray(capabilities) ? { capabilities: capabilities.map(String) } : {}),
   };
+}
+
+/** @throws InvalidRequestError for values of `info` that have the wrong kind */
+function checkInfo(info: Readonly<Record<string, unknown>>): void {
+  for (const [field, kind] of Object.entries(infoFields)) {
+    const value = info[field];
+    if (value === undefined || value === null) continue;
+    if (typeof value !== kind) {
+      throw new InvalidRequestError(`info field "${field}" must be a ${kind}`);
+    }
+    if (kind === "number" && (!Number.isInteger(value) || Number(value) < 0)) {
+      throw new InvalidRequestError(`info field "${field}" must be a non-negative integer`);
+    }
+  }
 }

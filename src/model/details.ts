@@ -21,6 +21,7 @@ export function detailsOf(model: ModelContent): ModelDetails {
     family: config.model_family,
     families: config.model_families,
     parameter_size: config.model_type,
-    quantization_level: known ? config.file_type : (model.gguf?.facts.fileType ?? config.file_type),
+    quantization_level:
+      known || repaired === undefined || repaired === "F32" ? config.file_type : repaired,
   };
 }
