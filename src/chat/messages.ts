@@ -5,6 +5,8 @@ export interface ThinkWish {
   readonly on: boolean;
   /** `low`, `medium`, `high` or `max`; `medium` for plain true, empty when off. */
   readonly level: string;
+  /** The caller named the level, rather than saying true. */
+  readonly named?: boolean;
 }
 
 export interface ToolCall {

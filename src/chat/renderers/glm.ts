@@ -1,7 +1,7 @@
 /** GLM-4.7 and GLM-OCR. */
 import type { ChatMessage, Tool } from "../messages.ts";
 import { spacedTools } from "./qwen-vl.ts";
-import { plainValue, type Renderer } from "./turns.ts";
+import { ImageMarkers, plainValue, type Renderer } from "./turns.ts";
 
 function toolsText(tools: readonly Tool[]): string {
   return `<|system|>
@@ -17,13 +17,13 @@ For each function call, output the function name and arguments within the follow
 <tool_call>{function-name}<arg_key>{arg-key-1}</arg_key><arg_value>{arg-value-1}</arg_value><arg_key>{arg-key-2}</arg_key><arg_value>{arg-value-2}</arg_value>...</tool_call>`;
 }
 
-function calls(message: ChatMessage): string {
+function calls(message: ChatMessage, end = ""): string {
   return (message.toolCalls ?? [])
     .map(({ function: fn }) => {
       const values = Object.entries(fn.arguments).map(
         ([key, value]) => `<arg_key>${key}</arg_key><arg_value>${plainValue(value)}</arg_value>`,
       );
-      return `<tool_call>${fn.name}${values.join("")}</tool_call>`;
+      return `<tool_call>${fn.name}${values.join("")}</tool_call>${end}`;
     })
     .join("");
 }
@@ -42,4 +42,25 @@ export const glm47: Renderer = ({ messages, tools, think }) => {
     } else out += `<|${role}|>${content}`;
   }
   return `${out}<|assistant|>${think?.on === false ? "</think>" : "<think>"}`;
+};
+
+export const glmOcr: Renderer = ({ messages, tools, think }) => {
+  const off = think?.on === false;
+  const images = new ImageMarkers();
+  let out = "[gMASK]<sop>";
+  if (tools.length > 0) out += toolsText(tools);
+  for (const [i, message] of messages.entries()) {
+    const content = images.mark(message, " ");
+    if (message.role === "tool") {
+      if (messages[i - 1]?.role !== "tool") out += "<|observation|>";
+      out += `\n<tool_response>\n${content}\n</tool_response>\n`;
+    } else if (message.role === "assistant") {
+      const text = content.trim();
+      out += `<|assistant|>\n<think>${message.thinking ?? ""}</think>\n`;
+      out += `${text}${text === "" ? "" : "\n"}${calls(message, "\n")}`;
+    } else if (message.role === "user") {
+      out += `<|user|>\n${content}${off ? "/nothink" : ""}`;
+    } else out += `<|${message.role}|>\n${content}\n`;
+  }
+  return `${out}<|assistant|>\n${off ? "<think></think>\n" : ""}`;
 };

@@ -12,13 +12,13 @@ import {
   splitInline,
 } from "./turns.ts";
 
-const toolsHead = `# Tools
+export const toolsHead = `# Tools
 
 You have access to the following functions:
 
 <tools>`;
 
-const toolsFoot = `
+export const toolsFoot = `
 </tools>
 
 If you choose to call a function ONLY reply in the following format with NO suffix:
@@ -128,10 +128,16 @@ interface Qwen35Options {
   /** Text that opens the system message. */
   readonly preamble?: (conversation: Conversation) => string;
   readonly needsUser?: boolean;
+  /** System messages are gathered in front. */
+  readonly gathersSystem?: boolean;
+  /** Thinking in tags inside the content stays where it is. */
+  readonly keepsInline?: boolean;
 }
 
-function spoken(message: ChatMessage, shown: boolean): string {
-  const { thinking, content } = splitInline(message);
+function spoken(message: ChatMessage, shown: boolean, keepsInline: boolean): string {
+  const { thinking, content } = keepsInline
+    ? { thinking: message.thinking ?? "", content: message.content }
+    : splitInline(message);
   const calls = (message.toolCalls ?? []).map(({ function: fn }) => callTags(fn)).join("\n");
   const text = content.trim();
   const gap = calls !== "" && text !== "" ? "\n\n" : "";
@@ -144,24 +150,26 @@ export function qwen35(options: Qwen35Options): Renderer {
     if (options.needsUser === true) checkUser(messages);
     const images = new ImageMarkers();
     const query = lastUser(messages);
-    const first = messages[0]?.role === "system" ? messages[0] : undefined;
+    const isSystem = ({ role }: ChatMessage, i: number) =>
+      role === "system" && (i === 0 || options.gathersSystem === true);
+    const gathered = messages.filter(isSystem);
     const preamble = options.preamble?.(conversation) ?? "";
-    const system = first?.content.trim() ?? "";
+    const system = gathered.map(({ content }) => content.trim()).join("\n\n");
     const parts = [
       preamble,
       tools.length > 0 ? `${toolsHead}${spacedTools(tools)}${toolsFoot}` : "",
       system,
     ].filter((part) => part !== "");
     let out = "";
-    if (first !== undefined || parts.length > 0) {
+    if (gathered.length > 0 || parts.length > 0) {
       out += `<|im_start|>system\n${parts.join("\n\n")}<|im_end|>\n`;
     }
     for (const [i, message] of messages.entries()) {
-      if (message === first) continue;
+      if (isSystem(message, i)) continue;
       const content = images.mark(message, " ").trim();
       if (message.role === "assistant") {
         const shown = options.keepsThinking || (i > query && think?.on !== false);
-        out += `<|im_start|>assistant\n${spoken(message, shown)}`;
+        out += `<|im_start|>assistant\n${spoken(message, shown, options.keepsInline === true)}`;
         if (!opensAnswer(messages, i)) out += "<|im_end|>\n";
       } else if (message.role === "tool") {
         if (messages[i - 1]?.role !== "tool") out += "<|im_start|>user";
@@ -180,3 +188,16 @@ function checkUser(messages: readonly ChatMessage[]): void {
   if (messages.length === 0) throw new InvalidRequestError("no messages provided");
   if (lastUser(messages) < 0) throw new InvalidRequestError("no user query found in messages");
 }
+
+const effort =
+  "Reasoning effort is set to xhigh. Please think carefully through the task, validate key assumptions, consider plausible alternatives, and prioritize correctness, consistency, and clarity in the final answer.";
+
+/** Qwen3.8 is told to think hard unless the caller chose otherwise. */
+export const qwen38 = qwen35({
+  keepsThinking: true,
+  needsUser: true,
+  gathersSystem: true,
+  keepsInline: true,
+  preamble: ({ think }) =>
+    think === undefined || think.level === "high" || think.level === "max" ? effort : "",
+});

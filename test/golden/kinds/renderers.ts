@@ -30,7 +30,8 @@ interface Vector {
 
 export function thinkWish(think: boolean | string | undefined): ThinkWish | undefined {
   if (think === undefined) return undefined;
-  return { on: think !== false, level: typeof think === "string" ? think : think ? "medium" : "" };
+  const named = typeof think === "string";
+  return { on: think !== false, level: named ? think : think ? "medium" : "", named };
 }
 
 export function chatMessage(wire: WireMessage): ChatMessage {
@@ -46,6 +47,15 @@ export function chatMessage(wire: WireMessage): ChatMessage {
 /** Where the reference's own output varies, the lines count, not their order. */
 function loosely(text: string | undefined): string | undefined {
   return text?.split("\n").sort().join("\n");
+}
+
+/** The two texts from a little before their first difference on. */
+function whereTheyPart(actual: unknown, wanted: unknown): string {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(wanted)];
+  let at = 0;
+  while (a[at] === b[at]) at++;
+  const from = Math.max(0, at - 60);
+  return `\n    wanted ..${b.slice(from, at + 100)}\n    got    ..${a.slice(from, at + 100)}`;
 }
 
 export const renderers: KindRunner = async (data, { dir, check, skip }) => {
@@ -76,6 +86,7 @@ export const renderers: KindRunner = async (data, { dir, check, skip }) => {
       vector.prompt === undefined
         ? { error: vector.error }
         : { prompt: vector.unstable ? loosely(vector.prompt) : vector.prompt };
-    check(vector.id, actual, wanted);
+    const same = JSON.stringify(actual) === JSON.stringify(wanted);
+    check(`${vector.id}${same ? "" : whereTheyPart(actual, wanted)}`, actual, wanted);
   }
 };
