@@ -5,22 +5,28 @@ import { ImageMarkers, lastUser, type Renderer } from "./turns.ts";
 
 const quote = (text: string) => `<|"|>${text}<|"|>`;
 
-/** A value with bare keys in order. */
-export function looseValue(value: unknown, mark: (text: string) => string): string {
-  if (typeof value === "string") return mark(value);
-  if (Array.isArray(value)) return `[${value.map((item) => looseValue(item, mark)).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value ?? null);
-  return members(value as Record<string, unknown>, mark);
+/** How text and nothing are written. */
+export interface LooseStyle {
+  readonly text: (text: string) => string;
+  readonly nil: string;
 }
 
-function members(
-  values: Readonly<Record<string, unknown>>,
-  mark: (text: string) => string,
-): string {
+const marked: LooseStyle = { text: quote, nil: "null" };
+
+/** A value as JSON with bare keys, sorted. */
+function looseValue(value: unknown, style: LooseStyle): string {
+  if (typeof value === "string") return style.text(value);
+  if (Array.isArray(value)) return `[${value.map((item) => looseValue(item, style)).join(",")}]`;
+  if (value === null || value === undefined) return style.nil;
+  if (typeof value !== "object") return JSON.stringify(value);
+  return looseMembers(value as Record<string, unknown>, style);
+}
+
+export function looseMembers(values: Readonly<Record<string, unknown>>, style: LooseStyle): string {
   const keys = Object.keys(values)
     .filter((key) => values[key] !== undefined)
     .sort();
-  return `{${keys.map((key) => `${key}:${looseValue(values[key], mark)}`).join(",")}}`;
+  return `{${keys.map((key) => `${key}:${looseValue(values[key], style)}`).join(",")}}`;
 }
 
 /** Types in capitals, several as a list of Python's. */
@@ -67,7 +73,7 @@ function declaration({ function: fn }: Tool): string {
     required: required && required.length > 0 ? required : undefined,
     type: type?.toUpperCase(),
   };
-  const text = members({ description: fn.description ?? "", parameters }, quote);
+  const text = looseMembers({ description: fn.description ?? "", parameters }, marked);
   return `<|tool>declaration:${fn.name}${text}<tool|>`;
 }
 
@@ -75,7 +81,7 @@ function calls(message: ChatMessage): string {
   return (message.toolCalls ?? [])
     .map(
       ({ function: fn }) =>
-        `<|tool_call>call:${fn.name}${members(fn.arguments, quote)}<tool_call|>`,
+        `<|tool_call>call:${fn.name}${looseMembers(fn.arguments, marked)}<tool_call|>`,
     )
     .join("");
 }

@@ -49,3 +49,18 @@ export function olmo3(introduction: keyof typeof introductions): Renderer {
     return `<|im_start|>system\n${system}<|im_end|>\n${turns(messages)}${open}`;
   };
 }
+
+/** The thinking kinds know neither calls nor what tools answered. */
+export function olmo3Think(introduction: string): Renderer {
+  return ({ messages: all }) => {
+    const given = all.find(({ role }) => role === "system")?.content;
+    const system = given === undefined ? introduction : `${given} ${withoutTools}`;
+    const turnsText = all
+      .filter(({ role }) => role === "user" || role === "assistant")
+      .map(({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`);
+    return `<|im_start|>system\n${system}<|im_end|>\n${turnsText.join("")}<|im_start|>assistant\n<think>`;
+  };
+}
+
+export const introductionOf32b = "You are a helpful AI assistant.";
+export const introductionOfOlmo = introductions["olmo3.1"];

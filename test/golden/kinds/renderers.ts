@@ -78,7 +78,8 @@ export const renderers: KindRunner = async (data, { dir, check, skip }) => {
         tools,
         think: thinkWish(think),
       });
-      actual = { prompt: vector.unstable ? loosely(prompt) : prompt };
+      const shown = prompt.replaceAll(new Date().toLocaleDateString("sv-SE"), "<TODAY>");
+      actual = { prompt: vector.unstable ? loosely(shown) : shown };
     } catch (error) {
       actual = { error: error instanceof Error ? error.message : String(error) };
     }
