@@ -205,7 +205,17 @@ int32_t hutch_detokenize(const hutch_model * model, const int32_t * tokens, int3
             return INT32_MIN;
         }
     }
-    return hutch::guarded([&] { return llama_detokenize(model->vocab, tokens, count, buffer, size, false, true); }, INT32_MIN);
+    // Piece by piece: llama_detokenize drops the blank in front of the first word, and the text would
+    // not become the same tokens again.
+    return hutch::guarded([&] {
+        int32_t total = 0;
+        for (int32_t i = 0; i < count; i++) {
+            const bool fits = total <= size;
+            const int32_t length = llama_token_to_piece(model->vocab, tokens[i], fits ? buffer + total : nullptr, fits ? size - total : 0, 0, true);
+            total += length < 0 ? -length : length;
+        }
+        return total <= size ? total : -total;
+    }, INT32_MIN);
 }
 
 int32_t hutch_token_piece(const hutch_model * model, int32_t token, bool special, char * buffer, int32_t size) {

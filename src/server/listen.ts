@@ -19,6 +19,7 @@ export function listen(app: App, address: HostAddress): Listener {
     server = Bun.serve({
       hostname: host,
       port,
+      development: false,
       // A model may take minutes to load, and blobs have any size (api.md 13, 17).
       idleTimeout: 0,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,

@@ -379,7 +379,7 @@ export class Runner {
     const [own, ...likeliest] = this.#model
       .logprobs(row, token, top)
       .map(({ token: id, logprob }) => {
-        const bytes = this.#model.piece(id, true);
+        const bytes = this.#model.piece(id, false);
         return { token: new TextDecoder().decode(bytes), logprob, bytes: Array.from(bytes) };
       });
     if (own === undefined) throw new EngineError("no log probability of the sampled token");
@@ -387,7 +387,8 @@ export class Runner {
   }
 
   #finish(slot: Slot, active: Active, reason: "stop" | "length"): void {
-    const rest = active.assembler.end();
+    // An answer cut by its length may be in the middle of a stop text: that part is not shown.
+    const rest = reason === "stop" ? active.assembler.end() : "";
     if (rest !== "") {
       this.#events.push([active.id, { type: "text", text: rest }]);
       active.output += rest;

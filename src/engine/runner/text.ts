@@ -1,6 +1,6 @@
 /**
  * From the bytes of tokens to pieces of text: never half a UTF-8 character, never a piece of a stop
- * text. What might still become a stop text is held back until that is decided (api.md 4).
+ * text. Tokens with which a stop text might begin are held back until that is decided (api.md 4).
  */
 
 export interface Piece {
@@ -28,6 +28,8 @@ export class TextAssembler {
   readonly #decoder = new TextDecoder();
   readonly #stops: readonly string[];
   #held = "";
+  /** Where in the held text its tokens begin. */
+  #starts: number[] = [];
 
   /** @param stops texts that end the answer; none may be empty */
   constructor(stops: readonly string[]) {
@@ -38,6 +40,7 @@ export class TextAssembler {
   push(bytes: Uint8Array): Piece {
     const text = this.#decoder.decode(bytes, { stream: true });
     if (this.#stops.length === 0) return { text, stopped: false };
+    this.#starts.push(this.#held.length);
     const all = this.#held + text;
     let first = -1;
     for (const stop of this.#stops) {
@@ -46,17 +49,24 @@ export class TextAssembler {
     }
     if (first >= 0) {
       this.#held = "";
+      this.#starts = [];
       return { text: all.slice(0, first), stopped: true };
     }
-    const shown = all.length - heldBack(all, this.#stops);
+    const held = heldBack(all, this.#stops);
+    // Whole tokens are shown or held, as llama.cpp's server does.
+    const shown =
+      held === 0 ? all.length : (this.#starts.findLast((at) => at <= all.length - held) ?? 0);
     this.#held = all.slice(shown);
+    this.#starts =
+      held === 0 ? [] : this.#starts.filter((at) => at >= shown).map((at) => at - shown);
     return { text: all.slice(0, shown), stopped: false };
   }
 
-  /** The rest, when the answer ends by itself. A character that never became whole is dropped. */
+  /** What is still held back. A character that never became whole is dropped. */
   end(): string {
     const rest = this.#held;
     this.#held = "";
+    this.#starts = [];
     return rest;
   }
 }

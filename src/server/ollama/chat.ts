@@ -3,14 +3,14 @@ import { randomBytes } from "node:crypto";
 import { Elysia } from "elysia";
 import type { ChatMessage, Conversation, Tool } from "../../chat/messages.ts";
 import type { ParsedCall } from "../../chat/output.ts";
-import { fitChat, renderChat } from "../../chat/prompt.ts";
+import { fitChat } from "../../chat/prompt.ts";
 import { InvalidRequestError, ModelRequiredError, UnsupportedError } from "../../errors.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { Think } from "../../model/think.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { errorBody, errorResponse } from "./errors.ts";
+import { errorLine, errorResponse } from "./errors.ts";
 import { decodeBase64, goBody } from "./go-body.ts";
 import {
   acquire,
@@ -120,21 +120,21 @@ interface Run {
   readonly deps: ServerDeps;
   readonly body: ChatBody;
   readonly model: StoredModel;
+  readonly conversation: Conversation;
   readonly think: Think | undefined;
   readonly lease: Lease;
   readonly since: number;
 }
 
+async function promptText({ deps, body, model, conversation, lease }: Run): Promise<string> {
+  const options = { limit: lease.contextLength, truncate: body.truncate ?? true };
+  const engine = promptEngine(lease.model);
+  return (await fitChat(promptSource(deps, model), conversation, engine, options)).text;
+}
+
 async function* answer(run: Run, signal: AbortSignal): AsyncGenerator<Piece> {
-  const { deps, body, model, think, lease, since } = run;
-  const conversation = conversationOf(body, model, think);
-  const truncate = body.truncate ?? true;
-  const { text } = await fitChat(
-    promptSource(deps, model),
-    conversation,
-    promptEngine(lease.model),
-    { limit: lease.contextLength, truncate },
-  );
+  const { deps, body, model, think, lease, since, conversation } = run;
+  const text = await promptText(run);
   const parser = outputParser({
     thinkTags: think?.on ? tagsOf(deps, model) : undefined,
     prompt: text,
@@ -142,11 +142,12 @@ async function* answer(run: Run, signal: AbortSignal): AsyncGenerator<Piece> {
     toolTag: toolTagOf(model.template),
   });
   const events = runPrompt(
+    deps,
     {
       lease,
       resolved: optionsFor(deps, model, body.options),
       text,
-      truncate,
+      truncate: body.truncate ?? true,
       shift: body.shift ?? true,
       logprobs: logprobsOf(body.logprobs, body.top_logprobs),
       wantContext: false,
@@ -217,10 +218,11 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
   try {
     if (messages.length === 0) return respond(line(raw, { final: { done_reason: "load" } }, true));
     refuseUnsupported(body);
-    const run = { deps, body, model, think, lease, since };
+    const conversation = conversationOf(body, model, think);
+    const run = { deps, body, model, conversation, think, lease, since };
     if (body._debug_render_only) return await debugAnswer(run);
     if (body.stream === false) return await single(run, scope);
-    return await scope.stream(streamLines(run, scope), errorBody);
+    return await scope.stream(streamLines(run, scope), errorLine);
   } catch (error) {
     return errorResponse(error, { plain: body.stream !== false });
   } finally {
@@ -228,12 +230,10 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
   }
 }
 
-async function debugAnswer({ deps, body, model, think, lease }: Run): Promise<Response> {
-  const rendered = await renderChat(
-    promptSource(deps, model),
-    conversationOf(body, model, think),
-    promptEngine(lease.model),
-  );
+/** The prompt instead of an answer, for people who write templates. */
+async function debugAnswer(run: Run): Promise<Response> {
+  const { body } = run;
+  const rendered = await promptText(run);
   return respond(
     JSON.stringify({
       model: body.model,

@@ -24,26 +24,33 @@ function inputsOf(input: unknown): string[] {
   throw new InvalidRequestError("invalid input type");
 }
 
-/** Tokens of the inputs, cut to what the model can take; or an error when they must not be cut. */
-async function tokensOf(
-  lease: Lease,
-  inputs: readonly string[],
-  truncate: boolean,
-): Promise<number[][]> {
+/** Tokens that begin and end a text, for which a cut leaves room. */
+const frame = 2;
+
+/**
+ * Tokens of an input, cut to what the model can take; or an error when it must not be cut. What is
+ * kept goes through text once more, as in Ollama, and is cut again should it have grown (api.md 8.1).
+ */
+async function tokensOf(lease: Lease, input: string, truncate: boolean): Promise<number[]> {
   const { model, contextLength } = lease;
-  const all: number[][] = [];
-  for (const input of inputs) {
-    const tokens = await model.tokenize(input, { addSpecial: true, parseSpecial: true });
-    if (tokens.length > contextLength && !truncate) {
-      throw new ContextOverflowError(
-        "the input length exceeds the context length",
-        tokens.length,
-        contextLength,
-      );
-    }
-    all.push(tokens.slice(0, contextLength));
+  const whole = { addSpecial: true, parseSpecial: true };
+  const plain = await model.tokenize(input, { addSpecial: false, parseSpecial: true });
+  if (plain.length <= contextLength) {
+    return (await model.tokenize(input, whole)).slice(0, contextLength);
   }
-  return all;
+  if (!truncate) {
+    throw new ContextOverflowError(
+      "the input length exceeds the context length",
+      plain.length,
+      contextLength,
+    );
+  }
+  const room = contextLength - frame;
+  if (room <= 0) {
+    throw new InvalidRequestError("input after truncation exceeds maximum context length");
+  }
+  const kept = await model.detokenize(plain.slice(0, room));
+  return (await model.tokenize(kept, whole)).slice(0, contextLength);
 }
 
 /** Cut to `dimensions` and normalised again, when fewer than the vector has (api.md 8.1). */
@@ -70,7 +77,8 @@ async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promi
     const lease = await acquire(deps, model, resolved, keepAlive, scope.signal);
     scope.hold(lease);
     if (inputs.length === 0) return respond(JSON.stringify({ model: raw, embeddings: [] }));
-    const tokens = await tokensOf(lease, inputs, body.truncate ?? true);
+    const truncate = body.truncate ?? true;
+    const tokens = await Promise.all(inputs.map((input) => tokensOf(lease, input, truncate)));
     const vectors = await lease.model.embed(tokens, { normalize: true }, scope.signal);
     return respond(
       JSON.stringify({
@@ -102,8 +110,8 @@ async function embeddings(
     const lease = await acquire(deps, model, resolved, keepAlive, scope.signal);
     scope.hold(lease);
     if (!body.prompt) return respond(JSON.stringify({ embedding: [] }));
-    const tokens = await tokensOf(lease, [body.prompt], false);
-    const [vector] = await lease.model.embed(tokens, { normalize: true }, scope.signal);
+    const tokens = await tokensOf(lease, body.prompt, false);
+    const [vector] = await lease.model.embed([tokens], { normalize: true }, scope.signal);
     return respond(JSON.stringify({ embedding: Array.from(vector ?? []) }));
   } finally {
     scope.end();

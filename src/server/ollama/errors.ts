@@ -1,7 +1,12 @@
 /** Errors as Ollama's API answers them: one status per code, one body shape. */
-
 import { TemplateError } from "../../chat/gotemplate/errors.ts";
-import { AppError, type ErrorCode, errorMessage, isAbortError } from "../../errors.ts";
+import {
+  AppError,
+  EngineCrashedError,
+  type ErrorCode,
+  errorMessage,
+  isAbortError,
+} from "../../errors.ts";
 
 /** Exhaustive over `ErrorCode`; a test holds it there. */
 export const statusOf: Readonly<Record<ErrorCode, number>> = {
@@ -41,6 +46,14 @@ export function statusFor(error: unknown): number {
 /** The body of every error: `{"error":"text"}`. */
 export function errorBody(error: unknown): string {
   return JSON.stringify({ error: errorMessage(error) });
+}
+
+/** The last line of a stream that an error ends (scheduler.md 10). */
+export function errorLine(error: unknown): string {
+  const text = errorMessage(error);
+  return error instanceof EngineCrashedError
+    ? JSON.stringify({ error: `an error was encountered while running the model: ${text}` })
+    : errorBody(error);
 }
 
 /** @param plain without a charset, as streaming routes answer what goes wrong in the run (api.md 1.3) */

@@ -10,7 +10,7 @@ import type { Think } from "../../model/think.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { errorBody, errorResponse } from "./errors.ts";
+import { errorLine, errorResponse } from "./errors.ts";
 import { decodeBase64, goBody } from "./go-body.ts";
 import {
   acquire,
@@ -117,6 +117,7 @@ async function* answer(
     toolTag: "",
   });
   const events = runPrompt(
+    deps,
     {
       lease,
       resolved: optionsFor(deps, model, body.options),
@@ -240,7 +241,7 @@ async function runAnswer(run: Run, scope: RunScope, prompt: string): Promise<Res
       return respond(line(raw, "", debug, false));
     }
     if (body.stream === false) return await single(run, scope);
-    return await scope.stream(streamLines(run, scope), errorBody);
+    return await scope.stream(streamLines(run, scope), errorLine);
   } catch (error) {
     return errorResponse(error, { plain: body.stream !== false });
   } finally {

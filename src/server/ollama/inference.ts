@@ -8,8 +8,15 @@ import type {
   LoadedModel,
   PromptPart,
   Sampling,
+  TokenLogprob,
 } from "../../engine/engine.ts";
-import { CapabilityError, ContextOverflowError, InvalidRequestError } from "../../errors.ts";
+import {
+  CapabilityError,
+  ContextOverflowError,
+  InvalidRequestError,
+  OptionError,
+  OutOfMemoryError,
+} from "../../errors.ts";
 import { capabilitiesOf, chooseTemplate, thinkTags } from "../../model/capabilities.ts";
 import { checkGguf } from "../../model/gguf/facts.ts";
 import type { StoredModel } from "../../model/model.ts";
@@ -34,7 +41,7 @@ export function checkFormat(format: unknown): "json" | Record<string, unknown> |
   if (typeof format === "object" && !Array.isArray(format)) {
     return format as Record<string, unknown>;
   }
-  throw new Error(
+  throw new OptionError(
     `invalid format: ${JSON.stringify(JSON.stringify(format))}; expected "json" or a valid JSON Schema object`,
   );
 }
@@ -203,8 +210,14 @@ async function fittedPrompt(
   return { parts: [{ tokens: kept }], addSpecial: false };
 }
 
+/** Memory that ran out in a run is not told from memory that others hold: they all go (scheduler.md 10). */
+function expireAll({ scheduler }: ServerDeps): void {
+  for (const { path } of scheduler.running()) scheduler.expire(path);
+}
+
 /** Runs a prompt. @throws the engine's errors, ContextOverflowError */
 export async function* runPrompt(
+  deps: ServerDeps,
   request: RunRequest,
   signal: AbortSignal,
 ): AsyncGenerator<GenerateEvent> {
@@ -225,7 +238,12 @@ export async function* runPrompt(
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
     wantContext: request.wantContext,
   };
-  yield* lease.model.generate(generate, signal);
+  try {
+    yield* lease.model.generate(generate, signal);
+  } catch (error) {
+    if (error instanceof OutOfMemoryError) expireAll(deps);
+    throw error;
+  }
 }
 
 /** `logprobs` for the engine: undefined = none. */
@@ -253,15 +271,18 @@ export function metrics(
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value > 0));
 }
 
+/** One token's probability on the wire; control tokens have no bytes to show. */
+function wireLogprob({ token, logprob, bytes }: TokenLogprob): Record<string, unknown> {
+  return { token, logprob, ...(bytes.length > 0 ? { bytes } : {}) };
+}
+
 /** Log probabilities on the wire: `top_logprobs` only when asked for (api.md 7.4). */
 export function wireLogprobs(
   logprobs: Extract<GenerateEvent, { type: "text" }>["logprobs"],
   top: number | undefined,
 ): unknown[] | undefined {
-  return logprobs?.map(({ top: likeliest, token, logprob, bytes }) => ({
-    token,
-    logprob,
-    ...(bytes.length > 0 ? { bytes } : {}),
-    ...(top ? { top_logprobs: likeliest } : {}),
+  return logprobs?.map((own) => ({
+    ...wireLogprob(own),
+    ...(top ? { top_logprobs: own.top.map(wireLogprob) } : {}),
   }));
 }

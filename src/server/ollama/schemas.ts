@@ -18,7 +18,13 @@ const ToolCallShape = t.Object(
           index: whole,
           name: text,
           arguments: t.Optional(
-            t.Object({}, { go: "api.ToolCallFunctionArguments", additionalProperties: true }),
+            t.Object(
+              {},
+              {
+                refusal: "Value looks like object, but can't find closing '}' symbol",
+                additionalProperties: true,
+              },
+            ),
           ),
         },
         { go: "api.ToolCallFunction" },
@@ -58,7 +64,7 @@ const ToolShape = t.Object(
       ),
     ),
   },
-  { go: "api.Tool" },
+  { go: "api.Tool", struct: "Tool" },
 );
 
 const inference = {

@@ -1,7 +1,8 @@
 /**
  * NDJSON answers (api.md 1.4). The first line is awaited before the status is sent, so that errors
  * before it keep theirs; an error after it becomes one more line. The reader sets the pace: a line is
- * asked for when there is room for it. If the reader leaves, the lines' generator is ended.
+ * asked for when there is room for it, so that a slow reader costs no memory. If the reader leaves,
+ * the lines' generator is ended.
  */
 import { isAbortError } from "../../errors.ts";
 
@@ -15,6 +16,11 @@ export interface NdjsonOptions {
 const encoder = new TextEncoder();
 const headers = { "content-type": "application/x-ndjson" };
 
+/** Lets Bun send what it has: a body that is whole at once would go out with a length, not in chunks. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /**
  * @param lines complete JSON texts, without newline
  * @throws what the generator throws before its first line
@@ -23,26 +29,27 @@ export async function ndjson(
   lines: AsyncGenerator<string>,
   { errorLine, onLeave }: NdjsonOptions,
 ): Promise<Response> {
-  const first = await lines.next();
-  let pending: IteratorResult<string> | undefined = first;
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const next = pending ?? (await lines.next());
-        pending = undefined;
-        // A body that is whole at once would be sent with a length instead of in chunks.
-        if (next === first) await Bun.sleep(0);
-        if (next.done) controller.close();
-        else controller.enqueue(encoder.encode(`${next.value}\n`));
-      } catch (error) {
-        if (!isAbortError(error)) controller.enqueue(encoder.encode(`${errorLine(error)}\n`));
-        controller.close();
-      }
+  let first: IteratorResult<string> | undefined = await lines.next();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          if (first !== undefined) await nextTurn();
+          const next = first ?? (await lines.next());
+          first = undefined;
+          if (next.done) controller.close();
+          else controller.enqueue(encoder.encode(`${next.value}\n`));
+        } catch (error) {
+          if (!isAbortError(error)) controller.enqueue(encoder.encode(`${errorLine(error)}\n`));
+          controller.close();
+        }
+      },
+      async cancel() {
+        onLeave();
+        await lines.return(undefined);
+      },
     },
-    async cancel() {
-      onLeave();
-      await lines.return(undefined);
-    },
-  });
+    { highWaterMark: 0 },
+  );
   return new Response(body, { headers });
 }

@@ -1,0 +1,42 @@
+/** `HEAD` and `POST /api/blobs/:digest` (api.md 10.3). Bodies of any size go to disk as they arrive. */
+import { Elysia, t } from "elysia";
+import { BlobNotFoundError } from "../../errors.ts";
+import { type Digest, parseDigest } from "../../model/digest.ts";
+import type { ServerDeps } from "../deps.ts";
+
+/** The digest in a path. @throws DigestFormatError */
+function digestParam(text: string): Digest {
+  return parseDigest(text.replace(/%3A/i, ":"));
+}
+
+function headBlob({ store }: ServerDeps, text: string): Response {
+  const digest = digestParam(text);
+  if (!store.hasBlob(digest)) throw new BlobNotFoundError(`blob "${digest}" not found`);
+  return new Response(null, { status: 200 });
+}
+
+async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
+  if (request.body === null) return;
+  for await (const chunk of request.body) yield chunk;
+}
+
+async function postBlob({ store }: ServerDeps, text: string, request: Request): Promise<Response> {
+  const digest = digestParam(text);
+  if (store.hasBlob(digest)) {
+    // The body is drained, so that clients that still send see no broken pipe.
+    for await (const _ of bodyOf(request));
+    return new Response(null, { status: 200 });
+  }
+  await store.putStream(bodyOf(request), digest);
+  return new Response(null, { status: 201 });
+}
+
+export const blobRoutes = (deps: ServerDeps) => {
+  const params = t.Object({ digest: t.String() });
+  return new Elysia({ name: "blobs" })
+    .head("/api/blobs/:digest", ({ params }) => headBlob(deps, params.digest), { params })
+    .post("/api/blobs/:digest", ({ params, request }) => postBlob(deps, params.digest, request), {
+      params,
+      parse: "none",
+    });
+};

@@ -1,0 +1,29 @@
+/** `POST /api/copy` (api.md 10.4). */
+import { Elysia } from "elysia";
+import { ModelNameError, ModelNotFoundError } from "../../errors.ts";
+import { isValidName, parseName } from "../../model/name.ts";
+import type { ServerDeps } from "../deps.ts";
+import { goBody } from "./go-body.ts";
+import { CopyBody } from "./schemas.ts";
+
+function copy({ store }: ServerDeps, body: CopyBody): Response {
+  const source = parseName(body.source ?? "");
+  if (!isValidName(source)) throw new ModelNameError(`source "${body.source ?? ""}" is invalid`);
+  const target = parseName(body.destination ?? "");
+  if (!isValidName(target)) {
+    throw new ModelNameError(`destination "${body.destination ?? ""}" is invalid`);
+  }
+  try {
+    store.copy(source, target);
+  } catch (error) {
+    if (!(error instanceof ModelNotFoundError)) throw error;
+    throw new ModelNotFoundError(`model "${body.source}" not found`, { cause: error });
+  }
+  return new Response(null);
+}
+
+export const copyRoute = (deps: ServerDeps) =>
+  new Elysia({ name: "copy" }).post("/api/copy", ({ body }) => copy(deps, body), {
+    parse: goBody("CopyRequest", CopyBody),
+    body: CopyBody,
+  });

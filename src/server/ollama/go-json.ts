@@ -1,0 +1,169 @@
+/**
+ * The first JSON value of a body, as Go's decoder takes it: what follows is ignored, errors are worded
+ * as Go does, a byte order mark is an error (api.md 1.2).
+ */
+import { InvalidRequestError } from "../../errors.ts";
+
+/** Deepest nesting that Go's decoder takes. */
+const mostDepth = 10_000;
+
+/** How Go shows a byte that it did not expect: the first of a character, in quotes with escapes. */
+function shownByte(codePoint: number): string {
+  const byte = new TextEncoder().encode(String.fromCodePoint(codePoint))[0] ?? 0;
+  const escapes: Record<number, string> = {
+    7: "\\a",
+    8: "\\b",
+    9: "\\t",
+    10: "\\n",
+    11: "\\v",
+    12: "\\f",
+    13: "\\r",
+    39: "\\'",
+    92: "\\\\",
+  };
+  const printable = byte >= 0x20 && byte !== 0x7f;
+  const plain = printable ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+  return `'${escapes[byte] ?? plain}'`;
+}
+
+/** Finds where the first JSON value ends, or what is wrong with it. */
+class Scanner {
+  readonly #text: string;
+  #at = 0;
+  #depth = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** End of the first value. @throws InvalidRequestError */
+  end(): number {
+    this.#value("looking for beginning of value");
+    return this.#at;
+  }
+
+  #fail(where: string): never {
+    const codePoint = this.#text.codePointAt(this.#at);
+    if (codePoint === undefined) throw new InvalidRequestError("unexpected EOF");
+    throw new InvalidRequestError(`invalid character ${shownByte(codePoint)} ${where}`);
+  }
+
+  #skip(): void {
+    while (" \t\r\n".includes(this.#text[this.#at] ?? "x")) this.#at++;
+  }
+
+  #value(where: string): void {
+    if (++this.#depth > mostDepth) throw new InvalidRequestError("exceeded max depth");
+    this.#skip();
+    const character = this.#text[this.#at];
+    if (character === "{") this.#object();
+    else if (character === "[") this.#array();
+    else if (character === '"') this.#string();
+    else if (character !== undefined && /[-0-9]/.test(character)) this.#number();
+    else this.#word(where);
+    this.#depth--;
+  }
+
+  #word(where: string): void {
+    const word = ["true", "false", "null"].find((known) => known[0] === this.#text[this.#at]);
+    if (word === undefined) this.#fail(where);
+    for (const letter of word) {
+      if (this.#text[this.#at] !== letter) this.#fail(`in literal ${word} (expecting '${letter}')`);
+      this.#at++;
+    }
+  }
+
+  #number(): void {
+    const match = /-?(0|[1-9]\d*)?(\.\d+)?([eE][+-]?\d+)?/y;
+    match.lastIndex = this.#at;
+    const text = match.exec(this.#text)?.[0] ?? "";
+    this.#at += text.length;
+    if (text === "-" || text === "") this.#fail("in numeric literal");
+    if (/^[.eE]/.test(this.#text[this.#at] ?? "")) {
+      this.#at++;
+      this.#fail("after decimal point in numeric literal");
+    }
+  }
+
+  #string(): void {
+    this.#at++;
+    for (;;) {
+      const character = this.#text[this.#at];
+      if (character === undefined) this.#fail("");
+      if (character === '"') break;
+      if (character < " ") this.#fail("in string literal");
+      if (character === "\\") {
+        this.#at++;
+        const code = this.#text[this.#at];
+        if (code === undefined || !'"\\/bfnrtu'.includes(code)) this.#fail("in string escape code");
+        if (code === "u") {
+          for (let i = 0; i < 4; i++) {
+            this.#at++;
+            if (!/[0-9a-fA-F]/.test(this.#text[this.#at] ?? ""))
+              this.#fail("in \\u hexadecimal character escape");
+          }
+        }
+      }
+      this.#at++;
+    }
+    this.#at++;
+  }
+
+  #object(): void {
+    this.#at++;
+    this.#skip();
+    if (this.#text[this.#at] === "}") {
+      this.#at++;
+      return;
+    }
+    for (;;) {
+      this.#skip();
+      if (this.#text[this.#at] !== '"') this.#fail("looking for beginning of object key string");
+      this.#string();
+      this.#skip();
+      if (this.#text[this.#at] !== ":") this.#fail("after object key");
+      this.#at++;
+      this.#value("looking for beginning of value");
+      this.#skip();
+      const next = this.#text[this.#at];
+      if (next !== "," && next !== "}") this.#fail("after object key:value pair");
+      this.#at++;
+      if (next === "}") return;
+    }
+  }
+
+  #array(): void {
+    this.#at++;
+    this.#skip();
+    if (this.#text[this.#at] === "]") {
+      this.#at++;
+      return;
+    }
+    for (;;) {
+      this.#value("looking for beginning of value");
+      this.#skip();
+      const next = this.#text[this.#at];
+      if (next !== "," && next !== "]") this.#fail("after array element");
+      this.#at++;
+      if (next === "]") return;
+    }
+  }
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * The first JSON value of a body; undefined when there is nothing but white space.
+ * @throws InvalidRequestError in Go's words
+ */
+export function firstValue(bytes: Uint8Array): unknown {
+  const text = decoder.decode(bytes);
+  if (/^[ \t\r\n]*$/.test(text)) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // More than one value, or a broken one: find out which.
+    const end = new Scanner(text).end();
+    return JSON.parse(text.slice(0, end));
+  }
+}
