@@ -3,6 +3,7 @@
  * (template.md 8). Decided from texts: GGUF head, configuration, Go template, Jinja template.
  */
 import type { ModelContent } from "./model.ts";
+import { parserTraits } from "./parser-traits.ts";
 
 export type Capability =
   | "completion"
@@ -133,6 +134,9 @@ export function capabilitiesOf(
     if (traits.insert) found.add("insert");
     if (traits.thinking) found.add("thinking");
   }
+  const parser = parserTraits.get(model.config.parser ?? "");
+  if (parser?.tools) found.add("tools");
+  if (parser?.thinking) found.add("thinking");
   if (/^gpt-?oss$/.test(model.config.model_family)) found.add("thinking");
   return [...found] as Capability[];
 }
