@@ -78,12 +78,17 @@ export function parseArguments(command: Command, argv: readonly string[]): Parse
   return { positionals, flags, help };
 }
 
+/** A flag as errors name it. */
+function spelled(flag: Command["flags"][number]): string {
+  return flag.short === undefined ? `--${flag.name}` : `-${flag.short}, --${flag.name}`;
+}
+
 function flagValue(flag: Command["flags"][number], value: string | undefined, raw: string): string {
   if (flag.bare !== undefined) return value ?? flag.bare;
   if (flag.kind === "bool") {
     if (value !== undefined && !booleans.has(value)) {
       throw new UsageError(
-        `invalid argument "${value}" for "--${flag.name}" flag: strconv.ParseBool: parsing "${value}": invalid syntax`,
+        `invalid argument "${value}" for "${spelled(flag)}" flag: strconv.ParseBool: parsing "${value}": invalid syntax`,
       );
     }
     return value ?? "true";
@@ -96,10 +101,8 @@ function flagValue(flag: Command["flags"][number], value: string | undefined, ra
     );
   }
   if (flag.kind === "int" && !/^[+-]?\d+$/.test(value)) {
-    const shorthand =
-      flag.short === undefined ? `--${flag.name}` : `-${flag.short}, --${flag.name}`;
     throw new UsageError(
-      `invalid argument "${value}" for "${shorthand}" flag: strconv.ParseInt: parsing "${value}": invalid syntax`,
+      `invalid argument "${value}" for "${spelled(flag)}" flag: strconv.ParseInt: parsing "${value}": invalid syntax`,
     );
   }
   return value;
@@ -110,9 +113,6 @@ export function checkCount(command: Command, parsed: ParsedArguments): void {
   const [least, most] = command.count;
   const got = parsed.positionals.length;
   if (got >= least && got <= most) return;
-  if (least === 0 && most === 0) {
-    throw new UsageError(`unknown command "${parsed.positionals[0]}" for "hutch ${command.name}"`);
-  }
   if (least === most) throw new UsageError(`accepts ${least} arg(s), received ${got}`);
   throw new UsageError(`requires at least ${least} arg(s), only received ${got}`);
 }

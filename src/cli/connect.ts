@@ -3,6 +3,7 @@ import type { Config } from "../config/env.ts";
 import { hostUrl, parseHost } from "../config/host.ts";
 import { ConnectionError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
+import { isLoopback } from "../server/plugins/hosts.ts";
 import { Client } from "./client.ts";
 import type { Local } from "./local.ts";
 
@@ -17,6 +18,13 @@ function isRefused(error: unknown): boolean {
   return ["ECONNREFUSED", "ConnectionRefused", "FailedToOpenSocket", "ENOTFOUND"].includes(code);
 }
 
+/** Never through a proxy when the target is this machine (env.md 3). */
+function direct(target: string | Request, init?: RequestInit): Promise<Response> {
+  const { hostname } = new URL(typeof target === "string" ? target : target.url);
+  const local = isLoopback(hostname.replace(/^\[|\]$/g, ""));
+  return fetch(target, local ? { ...init, proxy: "" } : init);
+}
+
 /**
  * A server that answers is used. Without one, commands that can work so get the application in this
  * process, unless HOST names a server that they were meant for.
@@ -27,9 +35,9 @@ export async function connect(
   options: { daemonless: boolean },
 ): Promise<Connection> {
   const base = hostUrl(parseHost(config.host));
-  const remote = new Client(base, (request) => fetch(request));
+  const remote = new Client(base, (request) => direct(request));
   try {
-    const response = await fetch(`${base}/`, { method: "HEAD" });
+    const response = await direct(`${base}/`, { method: "HEAD" });
     if (response.status < 400) return { client: remote, [Symbol.asyncDispose]: async () => {} };
     throw new ConnectionError(`the server at ${base} answered ${response.status}`);
   } catch (error) {

@@ -87,6 +87,7 @@ async function upload(
     if (!there) {
       progress.status(`copying file ${digest}`);
       await client.upload(`/api/blobs/${digest}`, Bun.file(path));
+      progress.replace(`copying file ${digest} 100%`);
     }
     files[names[i] ?? basename(path)] = digest;
   }

@@ -45,6 +45,12 @@ export class Progress implements Disposable {
     this.#text = "";
   }
 
+  /** Changes the text of the status that is shown. */
+  replace(text: string): void {
+    if (this.#context.stderrIsTerminal) this.#text = text;
+    else this.#context.note(`${text}\n`);
+  }
+
   /** Takes the line away without a trace: what it announced is there. */
   clear(): void {
     clearInterval(this.#timer);

@@ -40,13 +40,9 @@ async function versionText(context: Context): Promise<number> {
   const signal = AbortSignal.timeout(1000);
   const answer = await fetch(`${base}/api/version`, { signal }).catch(() => undefined);
   const server = answer?.ok ? ((await answer.json()) as { version?: string }).version : undefined;
-  if (server === undefined)
-    context.note("Warning: could not connect to a running hutch instance\n");
-  context.out(
-    server === undefined ? `hutch version is ${version}\n` : `hutch version is ${server}\n`,
-  );
-  if (server === undefined) context.note(`Warning: client version is ${version}\n`);
-  else if (server !== version) context.note(`Warning: client version is ${version}\n`);
+  if (server === undefined) context.out("Warning: could not connect to a running hutch instance\n");
+  else context.out(`hutch version is ${server}\n`);
+  if (server !== version) context.out(`Warning: client version is ${version}\n`);
   return exitCodes.ok;
 }
 

@@ -11,6 +11,13 @@ export interface Listener {
   stop(): Promise<void>;
 }
 
+/** Reasons in Go's words, which scripts look for (cli.md 8). */
+const bindReasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "address already in use",
+  EADDRNOTAVAIL: "cannot assign requested address",
+  EACCES: "permission denied",
+};
+
 /** @throws ConfigError (`listen tcp 127.0.0.1:11434: bind: address already in use`) */
 export function listen(app: App, address: HostAddress): Listener {
   const { host, port } = address;
@@ -32,7 +39,7 @@ export function listen(app: App, address: HostAddress): Listener {
     });
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
-    const reason = code === "EADDRINUSE" ? "address already in use" : errorMessage(cause);
+    const reason = bindReasons[code ?? ""] ?? errorMessage(cause);
     const shown = host.includes(":") ? `[${host}]` : host;
     throw new ConfigError(`listen tcp ${shown}:${port}: bind: ${reason}`, { cause });
   }
