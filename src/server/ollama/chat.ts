@@ -7,11 +7,10 @@ import { fitChat } from "../../chat/prompt.ts";
 import { InvalidRequestError, ModelRequiredError, UnsupportedError } from "../../errors.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { Think } from "../../model/think.ts";
-import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import { errorLine, errorResponse } from "./errors.ts";
-import { decodeBase64, goBody } from "./go-body.ts";
+import { goBody } from "./go-body.ts";
 import {
   acquire,
   checkCapabilities,
@@ -22,6 +21,7 @@ import {
   optionsFor,
   promptEngine,
   promptSource,
+  readFields,
   runPrompt,
   tagsOf,
   wireLogprobs,
@@ -197,8 +197,9 @@ async function single(run: Run, scope: RunScope): Promise<Response> {
 
 async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise<Response> {
   const since = performance.now();
+  const images = (body.messages ?? []).flatMap((message) => message.images ?? []);
+  const { keepAlive, think: asked } = readFields(body, images);
   checkTopLogprobs(body.top_logprobs);
-  const keepAlive = parseKeepAlive(body.keep_alive);
   const raw = body.model ?? "";
   if (raw.trim() === "") throw new ModelRequiredError();
   const model = await findModel(deps, referenceOf(raw), () => `model '${raw}' not found`);
@@ -208,10 +209,9 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
     return respond(line(raw, { final: { done_reason: "unload" } }, true));
   }
   const tools = (body.tools ?? []).length > 0;
-  const wishes = { chat: true, raw, tools, suffix: false, think: body.think };
+  const wishes = { chat: true, raw, tools, suffix: false, think: asked };
   const think = checkCapabilities(deps, model, wishes);
   const resolved = optionsFor(deps, model, body.options);
-  for (const { images } of messages) for (const image of images ?? []) decodeBase64(image);
   const scope = runScope(request);
   const lease = await acquire(deps, model, resolved, keepAlive, scope.signal);
   scope.hold(lease);

@@ -7,11 +7,10 @@ import type { GenerateEvent } from "../../engine/engine.ts";
 import { InvalidRequestError, ModelNotFoundError, UnsupportedError } from "../../errors.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { Think } from "../../model/think.ts";
-import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import { errorLine, errorResponse } from "./errors.ts";
-import { decodeBase64, goBody } from "./go-body.ts";
+import { goBody } from "./go-body.ts";
 import {
   acquire,
   checkCapabilities,
@@ -22,6 +21,7 @@ import {
   optionsFor,
   promptEngine,
   promptSource,
+  readFields,
   runPrompt,
   tagsOf,
   wireLogprobs,
@@ -196,8 +196,8 @@ async function single(run: Run, scope: RunScope): Promise<Response> {
 
 async function generate(deps: ServerDeps, body: GenerateBody, request: Request): Promise<Response> {
   const since = performance.now();
+  const { keepAlive, think: asked } = readFields(body, body.images);
   checkTopLogprobs(body.top_logprobs);
-  const keepAlive = parseKeepAlive(body.keep_alive);
   const raw = body.model ?? "";
   if (raw.trim() === "") throw new ModelNotFoundError("model '' not found");
   const model = await findModel(deps, referenceOf(raw), () => `model '${raw}' not found`);
@@ -214,11 +214,10 @@ async function generate(deps: ServerDeps, body: GenerateBody, request: Request):
     raw,
     tools: false,
     suffix: Boolean(body.suffix),
-    think: body.think,
+    think: asked,
   };
   const think = checkCapabilities(deps, model, wishes);
   const resolved = optionsFor(deps, model, body.options);
-  for (const image of body.images ?? []) decodeBase64(image);
   const scope = runScope(request);
   const lease = await acquire(deps, model, resolved, keepAlive, scope.signal);
   scope.hold(lease);

@@ -74,15 +74,22 @@ class Scanner {
   }
 
   #number(): void {
-    const match = /-?(0|[1-9]\d*)?(\.\d+)?([eE][+-]?\d+)?/y;
-    match.lastIndex = this.#at;
-    const text = match.exec(this.#text)?.[0] ?? "";
-    this.#at += text.length;
-    if (text === "-" || text === "") this.#fail("in numeric literal");
-    if (/^[.eE]/.test(this.#text[this.#at] ?? "")) {
-      this.#at++;
+    this.#take(/-?/y);
+    if (this.#take(/0|[1-9]\d*/y) === "") this.#fail("in numeric literal");
+    if (this.#take(/\./y) !== "" && this.#take(/\d+/y) === "") {
       this.#fail("after decimal point in numeric literal");
     }
+    if (this.#take(/[eE][+-]?/y) !== "" && this.#take(/\d+/y) === "") {
+      this.#fail("in exponent of numeric literal");
+    }
+  }
+
+  /** Goes past what a sticky pattern matches here. */
+  #take(pattern: RegExp): string {
+    pattern.lastIndex = this.#at;
+    const text = pattern.exec(this.#text)?.[0] ?? "";
+    this.#at += text.length;
+    return text;
   }
 
   #string(): void {

@@ -23,9 +23,28 @@ import type { StoredModel } from "../../model/model.ts";
 import { fullName } from "../../model/name.ts";
 import { type ResolvedOptions, resolveOptions } from "../../model/options.ts";
 import { parseThink, type Think } from "../../model/think.ts";
+import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
+import { decodeBase64 } from "./go-body.ts";
 import { wantedLoad } from "./load-spec.ts";
+
+/** Fields with a reader of their own; what is wrong with them is a fault of the body (api.md 1.2). */
+export interface Fields {
+  /** Nanoseconds; undefined = the last value stays. */
+  readonly keepAlive: bigint | undefined;
+  readonly think: Think | undefined;
+}
+
+/** @throws InvalidRequestError */
+export function readFields(
+  body: { readonly keep_alive?: unknown; readonly think?: unknown },
+  images: readonly string[] = [],
+): Fields {
+  const fields = { keepAlive: parseKeepAlive(body.keep_alive), think: parseThink(body.think) };
+  for (const image of images) decodeBase64(image);
+  return fields;
+}
 
 /** @throws InvalidRequestError */
 export function checkTopLogprobs(top: number | undefined): void {
@@ -86,7 +105,7 @@ export interface Wishes {
   readonly raw: string;
   readonly tools: boolean;
   readonly suffix: boolean;
-  readonly think: unknown;
+  readonly think: Think | undefined;
 }
 
 /**
@@ -100,7 +119,7 @@ export function checkCapabilities(
 ): Think | undefined {
   const can = new Set(capabilitiesOf(model, deps.config.goTemplate));
   const quoted = JSON.stringify(wishes.raw);
-  const asked = parseThink(wishes.think);
+  const asked = wishes.think;
   if (can.has("image")) {
     throw new CapabilityError("image generation models are not currently supported");
   }

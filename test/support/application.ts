@@ -1,0 +1,130 @@
+/** The HTTP application on a scripted engine and a store of its own: no port, no native code. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Config, readConfig } from "../../src/config/env.ts";
+import { type LogFields, type Logger, silentLogger } from "../../src/logger.ts";
+import type { GuideAsset } from "../../src/model/guide.ts";
+import { Store } from "../../src/model/store.ts";
+import { createScheduler } from "../../src/scheduler/pool.ts";
+import { type App, createApp } from "../../src/server/app.ts";
+import { ggufBytes } from "./gguf.ts";
+import { ScriptedEngine } from "./scripted-engine.ts";
+
+export interface Application extends AsyncDisposable {
+  readonly app: App;
+  readonly engine: ScriptedEngine;
+  readonly store: Store;
+  /** Errors that the server logged. */
+  readonly errors: string[];
+  send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Response>;
+  /** A POST, answered with status and parsed JSON. */
+  post(path: string, body: unknown): Promise<{ status: number; body: unknown }>;
+  /** A POST, answered with the objects of its NDJSON lines. */
+  lines(path: string, body: unknown): Promise<unknown[]>;
+  /** Stores a model under a name. */
+  create(name: string, fields?: Record<string, unknown>): Promise<void>;
+}
+
+/** Keeps the messages of errors; the rest is dropped. */
+function errorLog(errors: string[]): Logger {
+  const logger: Logger = {
+    ...silentLogger,
+    area: () => logger,
+    error: (message: string, fields?: LogFields) => errors.push(`${message} ${fields?.error}`),
+  };
+  return logger;
+}
+
+export function openApplication(
+  options: { env?: Record<string, string>; guide?: GuideAsset; guardHosts?: boolean } = {},
+): Application {
+  const folder = mkdtempSync(join(tmpdir(), "hutch-test-"));
+  const config: Config = readConfig({ HOME: folder, ...options.env });
+  const errors: string[] = [];
+  const logger = errorLog(errors);
+  const engine = new ScriptedEngine();
+  const scheduler = createScheduler({
+    engine,
+    maxLoadedModels: config.maxLoadedModels,
+    maxQueue: config.maxQueue,
+    keepAliveNs: config.keepAliveNs,
+    logger,
+  });
+  const store = new Store(config.modelsFolder, { noPrune: config.noPrune, logger });
+  const deps = { store, scheduler, config, logger, guide: options.guide };
+  const app = createApp(deps, { guardHosts: options.guardHosts ?? false });
+  const send: Application["send"] = (method, path, body, headers = {}) =>
+    app.handle(
+      new Request(`http://localhost${path}`, {
+        method,
+        headers,
+        ...(body === undefined
+          ? {}
+          : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      }),
+    );
+  const post: Application["post"] = async (path, body) => {
+    const answer = await send("POST", path, body);
+    return { status: answer.status, body: await answer.json() };
+  };
+  return {
+    app,
+    engine,
+    store,
+    errors,
+    send,
+    post,
+    async lines(path, body) {
+      const answer = await send("POST", path, body);
+      const type = answer.headers.get("content-type");
+      if (type !== "application/x-ndjson") throw new Error(`no stream: ${await answer.text()}`);
+      const text = await answer.text();
+      if (!text.endsWith("\n")) throw new Error(`the stream does not end in a newline: ${text}`);
+      return text
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+    },
+    async create(name, fields = {}) {
+      const bytes = ggufBytes();
+      const digest = `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
+      await app.handle(
+        new Request(`http://localhost/api/blobs/${digest}`, { method: "POST", body: bytes }),
+      );
+      const wanted = { model: name, files: { "model.gguf": digest }, stream: false, ...fields };
+      const { status, body } = await post("/api/create", wanted);
+      if (status !== 200) throw new Error(`create ${name}: ${JSON.stringify(body)}`);
+    },
+    async [Symbol.asyncDispose]() {
+      await scheduler[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Replaces what differs from run to run: times and durations, wherever they stand. */
+export function masked(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(masked);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      /(_at|total_duration|load_duration)$/.test(key) ? maskedItem(key, item) : masked(item),
+    ]),
+  );
+}
+
+function maskedItem(key: string, item: unknown): string {
+  if (key.endsWith("_at")) {
+    return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(String(item))
+      ? "time"
+      : `no time: ${item}`;
+  }
+  return Number.isInteger(item) && Number(item) > 0 ? "duration" : `no duration: ${item}`;
+}

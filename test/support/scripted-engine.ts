@@ -1,0 +1,154 @@
+/**
+ * An engine without native code whose answers a test writes beforehand. Tokens are single characters
+ * (their code points). It keeps what it was asked, and can be told to fail, to wait, or to die.
+ */
+import type {
+  Engine,
+  GenerateEvent,
+  GenerateRequest,
+  LoadedModel,
+  LoadSpec,
+  PromptPart,
+  TemplateRequest,
+} from "../../src/engine/engine.ts";
+
+/** One step of an answer: a piece of text, or something that happens instead. */
+export type Step = string | Error | Promise<unknown>;
+
+export interface Answer {
+  readonly steps: readonly Step[];
+  readonly reason?: "stop" | "length";
+}
+
+export class ScriptedEngine implements Engine {
+  /** Loads so far, and the requests of all models. */
+  readonly loads: LoadSpec[] = [];
+  readonly requests: GenerateRequest[] = [];
+  readonly conversations: TemplateRequest[] = [];
+  /** What the next requests are answered with, one after the other; the last one stays. */
+  answers: Answer[] = [{ steps: ["Hello", " there"] }];
+  /** What a load does before it succeeds: waits, or fails. */
+  onLoad: (spec: LoadSpec, signal: AbortSignal) => Promise<void> = async () => {};
+  /** Requests that ended before their answer did. */
+  canceled = 0;
+  /** Events that readers took. */
+  taken = 0;
+  readonly models = new Set<ScriptedModel>();
+
+  async load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel> {
+    this.loads.push(spec);
+    await this.onLoad(spec, signal);
+    signal.throwIfAborted();
+    const model = new ScriptedModel(this, spec);
+    this.models.add(model);
+    return model;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const model of this.models) await model[Symbol.asyncDispose]();
+  }
+}
+
+const codePoints = (text: string) => Array.from(text, (letter) => letter.codePointAt(0) ?? 0);
+
+function textOf(parts: readonly PromptPart[]): string {
+  return parts
+    .map((part) => ("tokens" in part ? String.fromCodePoint(...part.tokens) : part.text))
+    .join("");
+}
+
+class ScriptedModel implements LoadedModel {
+  readonly #engine: ScriptedEngine;
+  readonly #ended = Promise.withResolvers<Error | undefined>();
+  readonly info: LoadedModel["info"];
+  readonly ended = this.#ended.promise;
+
+  constructor(engine: ScriptedEngine, spec: LoadSpec) {
+    this.#engine = engine;
+    this.info = {
+      contextLength: spec.contextLength,
+      trainedContextLength: 2048,
+      slots: spec.slots,
+      vocabularySize: 0x11_0000,
+      addsBos: false,
+      embeddingLength: 4,
+      canShift: true,
+      memory: { total: 1_000_000, gpu: 0 },
+      loadNs: 5,
+    };
+  }
+
+  async tokenize(text: string): Promise<number[]> {
+    return codePoints(text);
+  }
+
+  async detokenize(tokens: readonly number[]): Promise<string> {
+    return String.fromCodePoint(...tokens);
+  }
+
+  async applyTemplate(request: TemplateRequest): Promise<string> {
+    this.#engine.conversations.push(request);
+    const messages = JSON.parse(request.messagesJson) as { role: string; content: string }[];
+    return `${messages.map(({ role, content }) => `[${role}] ${content}\n`).join("")}[assistant] `;
+  }
+
+  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
+    const engine = this.#engine;
+    engine.requests.push(request);
+    const answer = engine.answers.length > 1 ? engine.answers.shift() : engine.answers[0];
+    const prompt = textOf(request.prompt);
+    let text = "";
+    let done = false;
+    const left = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    left.catch(() => {});
+    try {
+      for (const step of answer?.steps ?? []) {
+        signal.throwIfAborted();
+        if (step instanceof Error) throw step;
+        if (step instanceof Promise) {
+          await Promise.race([step, left]);
+          continue;
+        }
+        text += step;
+        engine.taken++;
+        yield { type: "text", text: step, ...this.#logprobs(request, step) };
+      }
+      done = true;
+      yield {
+        type: "done",
+        reason: answer?.reason ?? "stop",
+        promptTokens: codePoints(prompt).length,
+        cachedTokens: 0,
+        promptNs: 3000,
+        evalTokens: codePoints(text).length + 1,
+        evalNs: 4000,
+        ...(request.wantContext ? { context: codePoints(prompt + text) } : {}),
+      };
+    } finally {
+      if (!done) engine.canceled++;
+    }
+  }
+
+  #logprobs(request: GenerateRequest, token: string) {
+    const { logprobs } = request;
+    if (logprobs === undefined) return {};
+    const own = { token, logprob: -0.5, bytes: [...new TextEncoder().encode(token)] };
+    return { logprobs: [{ ...own, top: Array.from({ length: logprobs }, () => own) }] };
+  }
+
+  async embed(inputs: readonly (readonly number[])[]): Promise<Float32Array[]> {
+    return inputs.map((tokens) => Float32Array.of(0.5, 0.5, 0.5, tokens.length));
+  }
+
+  /** The model's process ends by itself. */
+  die(reason: Error): void {
+    this.#ended.resolve(reason);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#engine.models.delete(this);
+    this.#ended.resolve(undefined);
+  }
+}
