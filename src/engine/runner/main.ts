@@ -5,7 +5,7 @@
 import { statSync } from "node:fs";
 import { facts, Native, type NativeModel } from "../../../ffi/native.ts";
 import { libraryFolder } from "../../../ffi/unpack.ts";
-import { errorMessage, ModelLoadError } from "../../errors.ts";
+import { AppError, errorMessage, ModelLoadError } from "../../errors.ts";
 import type { LoadSpec } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
 import { toFailure } from "./failure.ts";
@@ -83,7 +83,7 @@ export function runRunner(): Promise<number> {
     } catch (error) {
       const log = native?.drainLog() ?? "";
       const failure =
-        error instanceof Error && "code" in error
+        error instanceof AppError
           ? toFailure(error)
           : toFailure(new ModelLoadError(errorMessage(error)));
       send({ type: "failed", error: failure, log: log.slice(-8192) });

@@ -1,0 +1,243 @@
+/**
+ * The engine without native code: the same interface, deterministic words instead of a model. For
+ * tests of everything above the engine, and for clients that want a server without weights.
+ */
+import {
+  ContextOverflowError,
+  EngineCrashedError,
+  EngineError,
+  ModelLoadError,
+} from "../errors.ts";
+import type {
+  Engine,
+  GenerateEvent,
+  GenerateRequest,
+  LoadedModel,
+  LoadedModelInfo,
+  LoadSpec,
+  TemplateRequest,
+} from "./engine.ts";
+import { TextAssembler } from "./runner/text.ts";
+
+export interface FakeOptions {
+  /** What a prompt is answered with; by default its own words, over and over. */
+  readonly reply?: (prompt: string) => string;
+  /** Milliseconds before each token and before a load is done. */
+  readonly tokenDelay?: number;
+  readonly loadDelay?: number;
+  /** Makes every load fail with this text. */
+  readonly loadFailure?: string;
+  /** The model "crashes" after so many tokens of a request. */
+  readonly crashAfter?: number;
+}
+
+/** Tokens are the characters' code points, BOS is 1. */
+const bos = 1;
+
+export class FakeEngine implements Engine {
+  readonly #options: FakeOptions;
+  readonly #models = new Set<FakeModel>();
+
+  constructor(options: FakeOptions = {}) {
+    this.#options = options;
+  }
+
+  async load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel> {
+    signal.throwIfAborted();
+    await Bun.sleep(this.#options.loadDelay ?? 0);
+    signal.throwIfAborted();
+    if (this.#options.loadFailure !== undefined) {
+      throw new ModelLoadError(this.#options.loadFailure);
+    }
+    if (!(await Bun.file(spec.path).exists())) {
+      throw new ModelLoadError(`unable to load model: ${spec.path} does not exist`);
+    }
+    const model = new FakeModel(spec, this.#options);
+    this.#models.add(model);
+    return model;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#models].map((model) => model[Symbol.asyncDispose]()));
+  }
+}
+
+class FakeModel implements LoadedModel {
+  readonly info: LoadedModelInfo;
+  readonly #options: FakeOptions;
+  readonly #ended = Promise.withResolvers<Error | undefined>();
+  readonly #over = new AbortController();
+  readonly ended = this.#ended.promise;
+  #busy = 0;
+  #waiting: (() => void)[] = [];
+  /** Tokens of the last request, as a cache would hold them. */
+  #cached: readonly number[] = [];
+
+  constructor(spec: LoadSpec, options: FakeOptions) {
+    this.#options = options;
+    this.info = {
+      contextLength: spec.contextLength,
+      trainedContextLength: 1 << 20,
+      slots: spec.slots,
+      vocabularySize: 0x110000,
+      addsBos: true,
+      embeddingLength: 8,
+      canShift: true,
+      memory: { total: 1 << 20, gpu: 0 },
+      loadNs: 1,
+    };
+  }
+
+  async tokenize(text: string, options: { addSpecial: boolean }): Promise<number[]> {
+    const tokens = Array.from(text, (character) => character.codePointAt(0) ?? 0);
+    return options.addSpecial ? [bos, ...tokens] : tokens;
+  }
+
+  async detokenize(tokens: readonly number[]): Promise<string> {
+    return tokens
+      .filter((token) => token !== bos)
+      .map((token) => String.fromCodePoint(token))
+      .join("");
+  }
+
+  async applyTemplate({ messagesJson, addGenerationPrompt }: TemplateRequest): Promise<string> {
+    const messages = JSON.parse(messagesJson) as { role: string; content: string }[];
+    const turns = messages.map(
+      ({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`,
+    );
+    return turns.join("") + (addGenerationPrompt ? "<|im_start|>assistant\n" : "");
+  }
+
+  async #slot(signal: AbortSignal): Promise<void> {
+    while (this.#busy >= this.info.slots) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.push(resolve);
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      await promise;
+      signal.throwIfAborted();
+    }
+    this.#busy++;
+  }
+
+  #alive(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (this.#over.signal.aborted) throw this.#over.signal.reason;
+  }
+
+  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
+    this.#alive(signal);
+    const prompt: number[] = [];
+    for (const part of request.prompt) {
+      prompt.push(
+        ...("tokens" in part
+          ? part.tokens
+          : await this.tokenize(part.text, {
+              addSpecial: request.addSpecial && prompt.length === 0,
+            })),
+      );
+    }
+    const { contextLength } = this.info;
+    if (prompt.length > contextLength - 1) {
+      throw new ContextOverflowError(
+        `the prompt has ${prompt.length} tokens, the context holds ${contextLength}`,
+        prompt.length,
+        contextLength,
+      );
+    }
+    await this.#slot(signal);
+    try {
+      yield* this.#answer(request, prompt, signal);
+    } finally {
+      this.#busy--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async *#answer(
+    request: GenerateRequest,
+    prompt: readonly number[],
+    signal: AbortSignal,
+  ): AsyncGenerator<GenerateEvent> {
+    const text = await this.detokenize(prompt);
+    const reply = this.#options.reply?.(text);
+    const words = (reply ?? ` ${text}`).match(/\s*\S+\s*?/g) ?? [""];
+    const assembler = new TextAssembler(request.stop);
+    let common = 0;
+    while (common < prompt.length - 1 && this.#cached[common] === prompt[common]) common++;
+    let output = "";
+    let tokens = 0;
+    let used = prompt.length;
+    let reason: "stop" | "length" = "length";
+    while (tokens < request.maxTokens) {
+      await Bun.sleep(this.#options.tokenDelay ?? 0);
+      this.#alive(signal);
+      if (tokens === this.#options.crashAfter) this.#crash();
+      const word = reply === undefined ? words[tokens % words.length] : words[tokens];
+      tokens++;
+      if (word === undefined) {
+        reason = "stop";
+        break;
+      }
+      used++;
+      const piece = assembler.push(new TextEncoder().encode(word));
+      output += piece.text;
+      if (piece.text !== "") {
+        const logprob = {
+          token: word,
+          logprob: 0,
+          bytes: [...new TextEncoder().encode(word)],
+          top: [],
+        };
+        const logprobs = request.logprobs === undefined ? {} : { logprobs: [logprob] };
+        yield { type: "text", text: piece.text, ...logprobs };
+      }
+      if (piece.stopped) {
+        reason = "stop";
+        break;
+      }
+      if (used >= this.info.contextLength && !request.shift) break;
+    }
+    const rest = assembler.end();
+    if (rest !== "") yield { type: "text", text: rest };
+    this.#cached = prompt;
+    const context = await this.tokenize(text + output + rest, { addSpecial: false });
+    yield {
+      type: "done",
+      reason,
+      promptTokens: prompt.length,
+      cachedTokens: common,
+      promptNs: 1000,
+      evalTokens: tokens,
+      evalNs: 1000 * tokens,
+      ...(request.wantContext ? { context } : {}),
+    };
+  }
+
+  #crash(): never {
+    const error = new EngineCrashedError("model runner has unexpectedly stopped: asked to");
+    this.#over.abort(error);
+    this.#ended.resolve(error);
+    throw error;
+  }
+
+  async embed(
+    inputs: readonly (readonly number[])[],
+    options: { normalize: boolean },
+    signal: AbortSignal,
+  ): Promise<Float32Array[]> {
+    this.#alive(signal);
+    return inputs.map((tokens) => {
+      const vector = new Float32Array(this.info.embeddingLength);
+      tokens.forEach((token, i) => {
+        vector[i % vector.length] = (vector[i % vector.length] ?? 0) + (token % 97) + 1;
+      });
+      const length = options.normalize ? Math.hypot(...vector) || 1 : 1;
+      return vector.map((value) => value / length);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort(new EngineError("the model was unloaded"));
+    this.#ended.resolve(undefined);
+  }
+}

@@ -1,0 +1,160 @@
+/** What every engine keeps to: the fake one and the one on libllama run the same cases. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type {
+  Engine,
+  GenerateEvent,
+  GenerateRequest,
+  LoadedModel,
+  LoadSpec,
+} from "../../../src/engine/engine.ts";
+import { ContextOverflowError, ModelLoadError } from "../../../src/errors.ts";
+
+const never = new AbortController().signal;
+
+export function loadSpec(path: string): LoadSpec {
+  return {
+    path,
+    adapters: [],
+    projectors: [],
+    contextLength: 256,
+    slots: 2,
+    batchSize: 256,
+    threads: 1,
+    gpuLayers: 0,
+    kvCacheType: "f16",
+    flashAttention: "auto",
+  };
+}
+
+export function request(text: string, more: Partial<GenerateRequest> = {}): GenerateRequest {
+  return {
+    prompt: [{ text, parseSpecial: true }],
+    addSpecial: true,
+    sampling: {
+      seed: 7,
+      temperature: 0,
+      topK: 40,
+      topP: 0.9,
+      minP: 0,
+      typicalP: 1,
+      repeatLastN: 64,
+      repeatPenalty: 1,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+      mirostat: 0,
+      mirostatTau: 5,
+      mirostatEta: 0.1,
+    },
+    stop: [],
+    maxTokens: 16,
+    shift: true,
+    keep: 4,
+    wantContext: false,
+    ...more,
+  };
+}
+
+async function collect(events: AsyncIterable<GenerateEvent>) {
+  let text = "";
+  let done: Extract<GenerateEvent, { type: "done" }> | undefined;
+  for await (const event of events) {
+    if (event.type === "text") text += event.text;
+    else done = event;
+  }
+  if (done === undefined) throw new Error("the stream ended without its final event");
+  return { text, done };
+}
+
+/** Runs the cases. `create` makes an engine, `path` is a model that it can load. */
+export function engineCases(create: () => Engine, path: string): void {
+  let engine: Engine;
+  let model: LoadedModel;
+  const generate = (text: string, more?: Partial<GenerateRequest>) =>
+    collect(model.generate(request(text, more), never));
+
+  beforeAll(async () => {
+    engine = create();
+    model = await engine.load(loadSpec(path), never);
+  });
+  afterAll(() => engine?.[Symbol.asyncDispose]());
+
+  test("tells what it loaded", () => {
+    expect(model.info).toMatchObject({ contextLength: 256, slots: 2, memory: { gpu: 0 } });
+  });
+
+  test("turns text into tokens and back", async () => {
+    const text = "Once upon a time, Zoë ate 3 🍎.";
+    const tokens = await model.tokenize(text, { addSpecial: false, parseSpecial: true });
+    expect((await model.detokenize(tokens)).trim()).toBe(text);
+  });
+
+  test("gives the same text for the same request, and ends at maxTokens", async () => {
+    const first = await generate("Once upon a time");
+    const second = await generate("Once upon a time");
+    expect(second.text).toBe(first.text);
+    expect(first.done).toMatchObject({ reason: "length", evalTokens: 16 });
+    expect(first.text.length).toBeGreaterThan(0);
+  });
+
+  test("takes a common prefix from the cache", async () => {
+    await generate("The little dog ran home");
+    const { done } = await generate("The little dog ran home");
+    expect(done.cachedTokens).toBe(done.promptTokens - 1);
+  });
+
+  test("ends before a stop text, also across token borders", async () => {
+    const { text } = await generate("Once upon a time", { maxTokens: 40 });
+    const stop = text.slice(9, 14);
+    const stopped = await generate("Once upon a time", { maxTokens: 40, stop: [stop] });
+    expect(stopped).toMatchObject({
+      text: text.slice(0, text.indexOf(stop)),
+      done: { reason: "stop" },
+    });
+  });
+
+  test("serves two at once with the text that each gets alone", async () => {
+    const alone = [(await generate("A cat")).text, (await generate("The sun")).text];
+    const together = await Promise.all([generate("A cat"), generate("The sun")]);
+    expect(together.map(({ text }) => text)).toEqual(alone);
+  });
+
+  test("frees the slot of a request that is given up", async () => {
+    for (let round = 0; round < 5; round++) {
+      const abort = new AbortController();
+      const events = model.generate(request("Once upon a time", { maxTokens: 5000 }), abort.signal);
+      const reading = (async () => {
+        for await (const _ of events) abort.abort();
+      })();
+      expect(reading).rejects.toMatchObject({ name: "AbortError" });
+      await reading.catch(() => undefined);
+    }
+    expect((await generate("Tom")).done.evalTokens).toBe(16);
+  });
+
+  test("says by how much a prompt is too long", async () => {
+    const long = generate("word ".repeat(400));
+    expect(long).rejects.toBeInstanceOf(ContextOverflowError);
+    const error = await long.catch((thrown: ContextOverflowError) => thrown);
+    expect(error).toMatchObject({ contextLength: 256 });
+  });
+
+  test("gives vectors of length 1", async () => {
+    const tokens = await model.tokenize("hello", { addSpecial: true, parseSpecial: true });
+    const [vector, same] = await model.embed([tokens, tokens], { normalize: true }, never);
+    expect(Math.hypot(...(vector ?? []))).toBeCloseTo(1, 3);
+    expect(Array.from(same ?? [])).toEqual(Array.from(vector ?? []));
+  });
+
+  test("refuses a file that is not there", async () => {
+    expect(engine.load(loadSpec(`${path}.missing`), never)).rejects.toBeInstanceOf(ModelLoadError);
+  });
+
+  test("ends running requests when the model is unloaded", async () => {
+    const other = await engine.load(loadSpec(path), never);
+    const running = collect(other.generate(request("Once", { maxTokens: 5000 }), never));
+    const ended = running.catch((error: Error) => error);
+    await other[Symbol.asyncDispose]();
+    expect(await ended).toBeInstanceOf(Error);
+    expect(await other.ended).toBeUndefined();
+  });
+}

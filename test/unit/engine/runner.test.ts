@@ -1,0 +1,97 @@
+/** The pure parts of the runner: text, plan, prefixes. */
+import { describe, expect, test } from "bun:test";
+import { planStep, promptChunk } from "../../../src/engine/runner/plan.ts";
+import { chooseSlot } from "../../../src/engine/runner/prefix.ts";
+import { TextAssembler } from "../../../src/engine/runner/text.ts";
+
+function assemble(
+  text: string,
+  size: number,
+  stops: readonly string[],
+): { text: string; stopped: boolean } {
+  const bytes = new TextEncoder().encode(text);
+  const assembler = new TextAssembler(stops);
+  let out = "";
+  for (let at = 0; at < bytes.length; at += size) {
+    const piece = assembler.push(bytes.slice(at, at + size));
+    expect(piece.text).not.toContain("\ufffd");
+    out += piece.text;
+    if (piece.stopped) return { text: out, stopped: true };
+  }
+  return { text: out + assembler.end(), stopped: false };
+}
+
+describe("text of tokens", () => {
+  for (const size of [1, 2, 3, 7]) {
+    test(`whole characters come out of pieces of ${size} bytes`, () => {
+      expect(assemble("Zoë 日本 🍎!", size, ["nothing"])).toEqual({
+        text: "Zoë 日本 🍎!",
+        stopped: false,
+      });
+    });
+    test(`the earliest stop text ends the answer in pieces of ${size} bytes`, () => {
+      expect(assemble("one <en two <end> three", size, ["three", "<end>"])).toEqual({
+        text: "one <en two ",
+        stopped: true,
+      });
+    });
+  }
+});
+
+describe("the plan of a step", () => {
+  test("gives decoding slots a row each, and the rest to the oldest prompts", () => {
+    const wants = [
+      { slot: 0, promptLeft: 100, order: 2 },
+      { slot: 1, promptLeft: 0, order: 1 },
+      { slot: 2, promptLeft: 30, order: 0 },
+    ];
+    expect(planStep(wants, 64, 50)).toEqual([
+      { slot: 1, count: 1 },
+      { slot: 2, count: 30 },
+      { slot: 0, count: 20 },
+    ]);
+  });
+
+  test("keeps prompt chunks short while others decode", () => {
+    expect(promptChunk(1000, true)).toBe(50);
+    expect(promptChunk(1000, false)).toBe(120);
+    expect(promptChunk(1, true)).toBe(8);
+  });
+});
+
+describe("the choice of a slot", () => {
+  const slot = (tokens: number[], busy = false, lastUse = 0) => ({ tokens, busy, lastUse });
+  const long = Array.from({ length: 200 }, (_, i) => i);
+
+  test("prefers the free slot with the longest common prefix, then the oldest", () => {
+    expect(chooseSlot([slot([1, 2]), slot([1, 2, 3])], [1, 2, 3, 4], true)).toEqual({
+      kind: "use",
+      slot: 1,
+      common: 3,
+    });
+    expect(chooseSlot([slot([], false, 5), slot([], false, 2)], [1], true)).toMatchObject({
+      slot: 1,
+    });
+  });
+
+  test("copies a long prefix from a busy slot", () => {
+    expect(chooseSlot([slot(long, true), slot([])], [...long, 7], true)).toEqual({
+      kind: "copy",
+      slot: 1,
+      source: 0,
+      common: 200,
+    });
+    expect(chooseSlot([slot(long, true), slot([])], [...long, 7], false)).toMatchObject({
+      kind: "use",
+    });
+  });
+
+  test("waits for a prefix that another request is just evaluating", () => {
+    const coming = { ...slot(long.slice(0, 10), true), coming: long };
+    expect(chooseSlot([coming, slot([])], [...long, 7], true)).toEqual({ kind: "wait" });
+  });
+
+  test("waits when no slot is free", () => {
+    expect(chooseSlot([slot([], true)], [1], true)).toEqual({ kind: "wait" });
+  });
+});
