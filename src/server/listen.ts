@@ -27,6 +27,8 @@ export function listen(app: App, address: HostAddress): Listener {
       hostname: host,
       port,
       development: false,
+      // Without it two servers outside development share a port (Bun 1.4.5).
+      reusePort: false,
       // A model may take minutes to load, and blobs have any size (api.md 13, 17).
       idleTimeout: 0,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
