@@ -17,7 +17,7 @@ const neither = "passthrough";
 
 const words = (text: string) => text.split(/\s+/);
 
-export const parserTraits: ReadonlyMap<string, ParserTraits> = new Map([
+export const parserTraits: ReadonlyMap<string, ParserTraits> = new Map<string, ParserTraits>([
   ...words(both).map((name) => [name, { tools: true, thinking: true }] as const),
   ...words(toolsOnly).map((name) => [name, { tools: true, thinking: false }] as const),
   ...words(thinkingOnly).map((name) => [name, { tools: false, thinking: true }] as const),
