@@ -227,3 +227,14 @@ describe("thinking", () => {
     ]);
   });
 });
+
+test("a model that names a built-in parser is read by it", async () => {
+  await application.create("p", { parser: "qwen3-thinking", template: chatMl });
+  application.engine.answers = [{ steps: ["hm</think>", "yes"] }];
+  const { body } = await application.post(path, { model: "p", messages: hi, stream: false });
+  expect((body as { message: object }).message).toEqual({
+    role: "assistant",
+    content: "yes",
+    thinking: "hm",
+  });
+});

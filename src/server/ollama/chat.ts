@@ -136,6 +136,9 @@ async function* answer(run: Run, signal: AbortSignal): AsyncGenerator<Piece> {
   const { deps, body, model, think, lease, since, conversation } = run;
   const text = await promptText(run);
   const parser = outputParser({
+    named: model.config.parser,
+    think,
+    lastMessage: conversation.messages.at(-1),
     thinkTags: think?.on ? tagsOf(deps, model) : undefined,
     prompt: text,
     tools: conversation.tools,

@@ -111,6 +111,9 @@ async function* answer(
 }> {
   const text = await promptText(deps, body, model, think, lease);
   const parser = outputParser({
+    named: body.raw ? undefined : model.config.parser,
+    think,
+    lastMessage: undefined,
     thinkTags: think?.on && !body.raw ? tagsOf(deps, model) : undefined,
     prompt: text,
     tools: [],

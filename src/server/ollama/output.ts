@@ -1,6 +1,7 @@
 /** What splits a model's text into thinking, content and tool calls for one request (api.md 7.1, 7.2). */
-import type { Tool } from "../../chat/messages.ts";
+import type { ChatMessage, Conversation, Tool } from "../../chat/messages.ts";
 import { nothing, type Output, type OutputParser } from "../../chat/output.ts";
+import { parserNamed } from "../../chat/parsers/table.ts";
 import { ThinkingSplitter, type ThinkTags } from "../../chat/thinking.ts";
 import { ToolSplitter } from "../../chat/tools.ts";
 
@@ -24,6 +25,11 @@ class Chain implements OutputParser {
 const plain: OutputParser = { add: (content) => ({ ...nothing, content }) };
 
 export interface OutputSetup {
+  /** Name of the built-in parser that the model asks for; it does the rest alone. */
+  readonly named: string | undefined;
+  readonly think: Conversation["think"];
+  /** The request's last message: an assistant's is a prefill. */
+  readonly lastMessage: ChatMessage | undefined;
   /** Tags of a model whose thinking is on; undefined = text is not searched for thinking. */
   readonly thinkTags: ThinkTags | undefined;
   readonly prompt: string;
@@ -46,6 +52,8 @@ export function toolTagOf(template: string | undefined): string {
 }
 
 export function outputParser(setup: OutputSetup): OutputParser {
+  const named = parserNamed(setup.named ?? "");
+  if (named !== undefined) return named.create(setup);
   const tools = setup.tools.length > 0 ? new ToolSplitter(setup.tools, setup.toolTag) : undefined;
   const { thinkTags } = setup;
   const opens = thinkTags !== undefined && setup.prompt.trimEnd().endsWith(thinkTags.open);
