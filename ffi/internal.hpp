@@ -54,6 +54,9 @@ struct hutch_model {
     bool                 unified = false;
     bool                 pooled  = false;
     bool                 causal  = true;
+    // Threads that live as long as the model: made anew for every step they would cost more than
+    // sampling does.
+    ggml_threadpool *                 threads = nullptr;
     std::vector<llama_adapter_lora *> adapters;
     common_chat_templates_ptr         templates;
     std::string                       rendered;

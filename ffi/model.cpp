@@ -3,6 +3,7 @@
 
 #include "../src/llama-ext.h" // llama_get_memory_breakdown; staging header, see docs/building.md
 #include "ggml-backend.h"
+#include "ggml-cpu.h"
 
 #include <climits>
 #include <cstring>
@@ -94,6 +95,25 @@ void load_adapters(hutch_model & loaded, const hutch_params & params) {
     }
 }
 
+// A function of the CPU backend, which is a library of its own: found by name. Null without one.
+template <typename F> F * cpu_function(const char * name) {
+    const ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    const ggml_backend_reg_t reg    = device == nullptr ? nullptr : ggml_backend_dev_backend_reg(device);
+    return reg == nullptr ? nullptr : reinterpret_cast<F *>(ggml_backend_reg_get_proc_address(reg, name));
+}
+
+void attach_threads(hutch_model & loaded, int32_t count) {
+    auto * make = cpu_function<decltype(ggml_threadpool_new)>("ggml_threadpool_new");
+    if (count < 2 || make == nullptr) {
+        return;
+    }
+    ggml_threadpool_params params = ggml_threadpool_params_default(count);
+    loaded.threads = make(&params);
+    if (loaded.threads != nullptr) {
+        llama_attach_threadpool(loaded.context, loaded.threads, nullptr);
+    }
+}
+
 model_ptr load(const char * path, const hutch_params & params) {
     model_ptr loaded(new hutch_model());
     loaded->model = llama_model_load_from_file(path, params.model);
@@ -118,6 +138,7 @@ model_ptr load(const char * path, const hutch_params & params) {
     loaded->unified = context.kv_unified;
     loaded->pooled  = llama_pooling_type(loaded->context) != LLAMA_POOLING_TYPE_NONE;
     loaded->causal  = llama_get_memory(loaded->context) != nullptr;
+    attach_threads(*loaded, context.n_threads);
     load_adapters(*loaded, params);
     return loaded;
 }
@@ -135,6 +156,11 @@ void hutch_model_free(hutch_model * model) {
     model->templates.reset();
     if (model->context != nullptr) {
         llama_free(model->context);
+    }
+    if (model->threads != nullptr) {
+        if (auto * free_threads = cpu_function<decltype(ggml_threadpool_free)>("ggml_threadpool_free")) {
+            free_threads(model->threads);
+        }
     }
     if (model->model != nullptr) {
         llama_model_free(model->model); // frees its adapters too
