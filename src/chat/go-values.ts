@@ -1,6 +1,6 @@
 /** Messages and tools as Go templates see them (template.md 1). */
 import { goJsonString } from "../model/gojson.ts";
-import { jsonValue, Struct, TextMap } from "./gotemplate/values.ts";
+import { jsonValue, Struct, TextList, TextMap } from "./gotemplate/values.ts";
 import type { ChatMessage, Tool, ToolCall } from "./messages.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -28,20 +28,19 @@ function types(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-/** A list of type names: prints the word when it is one. */
-function typeValue(list: readonly string[]): Struct {
-  const json = () => (list.length === 1 ? jsonValue(list[0]) : jsonValue(list));
-  return new Struct(
-    "api.PropertyType",
-    { list },
-    () => (list.length === 1 ? (list[0] ?? "") : `[${list.join(" ")}]`),
-    json,
-  );
+/** A list of type names: prints the word when it is one, nothing when it is empty. */
+class TypeList extends TextList {
+  override text(): string {
+    return this.length > 1 ? `[${this.join(" ")}]` : String(this[0] ?? "");
+  }
+  override json(): string {
+    return this.length === 1 ? jsonValue(this[0]) : super.json();
+  }
 }
 
 function propertyValue(value: unknown): Struct {
   const property = object(value);
-  const list = types(property.type);
+  const list = TypeList.from(types(property.type));
   const anyOf = Array.isArray(property.anyOf) ? property.anyOf.map(propertyValue) : [];
   const properties =
     property.properties === undefined ? undefined : propertiesValue(property.properties);
@@ -49,18 +48,18 @@ function propertyValue(value: unknown): Struct {
   const text = () =>
     members([
       ["anyOf", jsonOrNothing(anyOf)],
-      ["type", list.length > 0 ? jsonValue(typeValue(list)) : undefined],
+      ["type", list.length > 0 ? jsonValue(list) : undefined],
       ["items", jsonOrNothing(property.items)],
       ["description", property.description ? jsonValue(property.description) : undefined],
       ["enum", jsonOrNothing(property.enum)],
-      ["properties", properties === undefined ? undefined : jsonValue(properties)],
+      ["properties", properties === undefined ? undefined : nestedText(property.properties)],
       ["required", jsonOrNothing(required)],
     ]);
   return new Struct(
     "api.ToolProperty",
     {
       AnyOf: anyOf,
-      Type: list.length > 0 ? typeValue(list) : [],
+      Type: list,
       Items: property.items,
       Description: property.description ?? "",
       Enum: Array.isArray(property.enum) ? property.enum : [],
@@ -69,6 +68,13 @@ function propertyValue(value: unknown): Struct {
     },
     text,
     text,
+  );
+}
+
+/** Properties inside a property keep their order, unlike those of a tool. */
+function nestedText(value: unknown): string {
+  return members(
+    Object.entries(object(value)).map(([key, item]) => [key, jsonValue(propertyValue(item))]),
   );
 }
 
@@ -133,8 +139,7 @@ function toolValue(tool: Tool): Struct {
 /** The tools of a conversation: falsy and printing `null` when there are none. */
 export function toolsValue(tools: readonly Tool[]): unknown {
   if (tools.length === 0) return new TextMap({}, () => "null");
-  const values = tools.map(toolValue);
-  return Object.assign(values, {});
+  return TextList.from(tools, toolValue);
 }
 
 function callValue(call: ToolCall, index: number): Struct {

@@ -8,6 +8,9 @@ import { ContextOverflowError, UnsupportedError } from "../errors.ts";
 import type { TemplateChoice } from "../model/capabilities.ts";
 import type { ChatMessage, Conversation } from "./messages.ts";
 import { renderGo } from "./render-go.ts";
+import { rendererNamed } from "./renderers/table.ts";
+import { ImageMarkers } from "./renderers/turns.ts";
+import { ThinkingSplitter } from "./thinking.ts";
 
 /** The prompt side of a stored model. */
 export interface PromptSource {
@@ -67,14 +70,25 @@ export function jinjaRequest(conversation: Conversation): TemplateRequest {
   };
 }
 
-/** Cuts `<think>…</think>` from assistant messages before the last user message. */
-function withoutOldThinking(messages: readonly ChatMessage[]): ChatMessage[] {
+/** Cuts leading `<think>…</think>` from assistant messages before the last user message. */
+export function withoutOldThinking(messages: readonly ChatMessage[]): ChatMessage[] {
   const last = messages.findLastIndex(({ role }) => role === "user");
   return messages.map((message, i) =>
     message.role === "assistant" && i < last
-      ? { ...message, content: message.content.replace(/^[\s\S]*<\/think>\s*/, "") }
+      ? { ...message, content: withoutLeadingThinking(message.content) }
       : message,
   );
+}
+
+function withoutLeadingThinking(content: string): string {
+  const splitter = new ThinkingSplitter({ open: "<think>", close: "</think>" }, false);
+  return splitter.add(content, true).content;
+}
+
+/** The messages with markers where their images belong (template.md 7). */
+export function markImages(messages: readonly ChatMessage[]): ChatMessage[] {
+  const images = new ImageMarkers();
+  return messages.map((message) => ({ ...message, content: images.mark(message) }));
 }
 
 /** @throws TemplateError, EngineError (the template's own words), UnsupportedError */
@@ -88,12 +102,15 @@ export async function renderChat(
     : conversation.messages;
   const wanted = { ...conversation, messages };
   if (source.choice === "renderer") {
-    throw new UnsupportedError(`the renderer "${source.renderer}" is not part of this version yet`);
+    const render = rendererNamed(source.renderer ?? "");
+    if (render === undefined) throw new UnsupportedError(`unknown renderer "${source.renderer}"`);
+    return render(wanted);
   }
+  const marked = { ...wanted, messages: markImages(messages) };
   if (source.choice === "go" && source.goTemplate !== undefined) {
-    return renderGo(source.goTemplate, wanted);
+    return renderGo(source.goTemplate, marked);
   }
-  return engine.applyTemplate(jinjaRequest(wanted));
+  return engine.applyTemplate(jinjaRequest(marked));
 }
 
 /** The messages that remain when the first `count` are dropped: system ones are put back in front. */

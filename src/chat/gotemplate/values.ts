@@ -33,6 +33,16 @@ export class TextMap {
   ) {}
 }
 
+/** A list with a String method, such as the tools of a request: prints as JSON, and so do its slices. */
+export class TextList extends Array<unknown> {
+  text(): string {
+    return this.json();
+  }
+  json(): string {
+    return `[${Array.from(this, jsonValue).join(",")}]`;
+  }
+}
+
 export function isMap(value: unknown): value is Record<string, unknown> {
   return (
     typeof value === "object" &&
@@ -85,6 +95,7 @@ export function printValue(value: unknown, inside = false): string {
       .map((field) => printValue(field, true))
       .join(" ")}}`;
   }
+  if (value instanceof TextList) return value.text();
   if (Array.isArray(value)) return `[${value.map((item) => printValue(item, true)).join(" ")}]`;
   const entries = sortedEntries(value as Record<string, unknown>);
   return `map[${entries.map(([key, item]) => `${key}:${printValue(item, true)}`).join(" ")}]`;
@@ -101,6 +112,7 @@ export function jsonValue(value: unknown): string {
     );
     return `{${entries.join(",")}}`;
   }
+  if (value instanceof TextList) return value.json();
   if (Array.isArray(value)) return `[${value.map(jsonValue).join(",")}]`;
   if (isMap(value)) {
     return `{${sortedEntries(value)

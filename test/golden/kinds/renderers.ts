@@ -50,8 +50,9 @@ function loosely(text: string | undefined): string | undefined {
 }
 
 /** The two texts from a little before their first difference on. */
-function whereTheyPart(actual: unknown, wanted: unknown): string {
+export function whereTheyPart(actual: unknown, wanted: unknown): string {
   const [a, b] = [JSON.stringify(actual), JSON.stringify(wanted)];
+  if (a === b) return "";
   let at = 0;
   while (a[at] === b[at]) at++;
   const from = Math.max(0, at - 60);
@@ -87,7 +88,6 @@ export const renderers: KindRunner = async (data, { dir, check, skip }) => {
       vector.prompt === undefined
         ? { error: vector.error }
         : { prompt: vector.unstable ? loosely(vector.prompt) : vector.prompt };
-    const same = JSON.stringify(actual) === JSON.stringify(wanted);
-    check(`${vector.id}${same ? "" : whereTheyPart(actual, wanted)}`, actual, wanted);
+    check(`${vector.id}${whereTheyPart(actual, wanted)}`, actual, wanted);
   }
 };

@@ -10,6 +10,7 @@ import { options } from "./options.ts";
 import { parsers } from "./parsers.ts";
 import { renderers } from "./renderers.ts";
 import { templateLanguage } from "./template-language.ts";
+import { templateRender } from "./template-render.ts";
 
 const runners: Readonly<Record<string, KindRunner>> = {
   formatting,
@@ -19,6 +20,7 @@ const runners: Readonly<Record<string, KindRunner>> = {
   names,
   options,
   "template-language": templateLanguage,
+  "template-render": templateRender,
 };
 
 export function runnerOf(kind: string): KindRunner | undefined {

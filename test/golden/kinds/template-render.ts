@@ -1,0 +1,91 @@
+/** Go templates of the library over the shared conversations, and what is read off the templates. */
+import { join } from "node:path";
+import type { Tool } from "../../../src/chat/messages.ts";
+import { markImages } from "../../../src/chat/prompt.ts";
+import { renderGo, renderSuffix } from "../../../src/chat/render-go.ts";
+import { thinkTagsOf, toolTagOf } from "../../../src/chat/template-marks.ts";
+import { chooseTemplate, goTraits, jinjaTraits } from "../../../src/model/capabilities.ts";
+import type { KindContext, KindRunner } from "./context.ts";
+import { chatMessage, thinkWish, whereTheyPart } from "./renderers.ts";
+
+interface Conversation {
+  id: string;
+  messages?: Parameters<typeof chatMessage>[0][];
+  tools?: Tool[];
+  think?: boolean | string;
+  prompt?: string;
+  suffix?: string;
+}
+
+type Rendered = string | { error: string };
+
+interface Row {
+  id: string;
+  file: string;
+  pair?: number;
+  facts: Record<string, unknown>;
+  renders: Record<string, Rendered>;
+  renders_function_as_json?: Record<string, Rendered>;
+}
+
+async function templateText(dir: string, row: Row): Promise<{ go: string; jinja?: string }> {
+  const file = Bun.file(join(dir, "../../data", row.file));
+  if (row.pair === undefined) return { go: await file.text() };
+  const pair = (await file.json())[row.pair];
+  return { go: pair.ollama.template, jinja: pair.gguf?.text ?? pair.jinja ?? pair.gguf };
+}
+
+function render(source: string, conversation: Conversation): Rendered {
+  try {
+    if (conversation.suffix !== undefined) {
+      return renderSuffix(source, conversation.prompt ?? "", conversation.suffix, undefined);
+    }
+    return renderGo(source, {
+      messages: markImages((conversation.messages ?? []).map(chatMessage)),
+      tools: conversation.tools ?? [],
+      think: thinkWish(conversation.think),
+    });
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Errors count by what failed, not by Go's words or columns. */
+function normal(rendered: Rendered | undefined): unknown {
+  return typeof rendered === "string" ? rendered : { error: rendered !== undefined };
+}
+
+function checkFacts(row: Row, go: string, jinja: unknown, context: KindContext): void {
+  const { facts } = row;
+  const tags = thinkTagsOf(go);
+  const traits = goTraits(go);
+  const actual: Record<string, unknown> = {
+    think_open: tags?.open ?? "",
+    think_close: tags?.close ?? "",
+    tool_tag: toolTagOf(go),
+    tool_round_trip: traits.roundTrip,
+  };
+  const wanted = Object.fromEntries(Object.keys(actual).map((key) => [key, facts[key]]));
+  context.check(`${row.id} facts`, actual, wanted);
+  void jinja;
+  void chooseTemplate;
+  void jinjaTraits;
+}
+
+export const templateRender: KindRunner = async (data, context) => {
+  const conversations = data.conversations as Conversation[];
+  for (const row of data.templates as Row[]) {
+    const { go, jinja } = await templateText(context.dir, row);
+    for (const conversation of conversations) {
+      const wanted =
+        row.renders_function_as_json?.[conversation.id] ?? row.renders[conversation.id];
+      if (wanted === undefined) continue;
+      const actual = render(go, conversation);
+      const better = row.renders[conversation.id];
+      const known = typeof better === "string" && actual === better ? better : wanted;
+      const where = whereTheyPart(normal(actual), normal(known));
+      context.check(`${row.id} ${conversation.id}${where}`, normal(actual), normal(known));
+    }
+    checkFacts(row, go, jinja, context);
+  }
+};
