@@ -22,6 +22,7 @@ export const errorCodes = [
   "store",
   "unsupported",
   "busy",
+  "draining",
   "canceled",
   "model_load",
   "out_of_memory",
@@ -139,6 +140,14 @@ export class UnsupportedError extends AppError {
 export class BusyError extends AppError {
   readonly code = "busy";
   constructor(message = "server busy, please try again.  maximum pending requests exceeded") {
+    super(message);
+  }
+}
+
+/** The server is ending and takes no new work. */
+export class DrainingError extends AppError {
+  readonly code = "draining";
+  constructor(message = "the server is shutting down") {
     super(message);
   }
 }

@@ -1,8 +1,12 @@
 /**
  * Logs to stderr only, one line a record: `time=… level=INFO area=server msg="…" key=value`
- * (env.md 6, so that people's greps work). Prompts are never logged.
+ * (env.md 6, so that people's greps work), or with LOG=json one JSON object a line. Prompts are never
+ * logged.
  */
 import type { LogLevel } from "./config/env.ts";
+
+/** `text` is one line of `key=value`, `json` one object a line. */
+export type LogFormat = "text" | "json";
 
 export type LogFields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
 
@@ -33,25 +37,37 @@ function timestamp(now: Date): string {
   return `${local}${offset < 0 ? "-" : "+"}${two(size / 60)}:${two(size % 60)}`;
 }
 
+function textLine(level: string, area: string, message: string, fields: LogFields): string {
+  let line = `time=${timestamp(new Date())} level=${level} area=${area} msg=${quote(message)}`;
+  for (const [key, value] of Object.entries(fields)) {
+    if (value !== undefined) line += ` ${key}=${quote(String(value))}`;
+  }
+  return line;
+}
+
+/** One JSON object a line; numbers stay numbers, 64-bit ones become texts. */
+function jsonLine(level: string, area: string, message: string, fields: LogFields): string {
+  const record = { time: new Date().toISOString(), level, area, msg: message, ...fields };
+  return JSON.stringify(record, (_, value) => (typeof value === "bigint" ? String(value) : value));
+}
+
 /** A logger that drops records below `level`; `write` gets whole lines and is stderr by default. */
 export function createLogger(
   level: LogLevel,
   area = "main",
   write: (line: string) => void = (line) => void process.stderr.write(line),
+  format: LogFormat = "text",
 ): Logger {
   const threshold = order.indexOf(level);
   const at =
     (name: LogLevel) =>
     (message: string, fields: LogFields = {}): void => {
       if (order.indexOf(name) < threshold) return;
-      let line = `time=${timestamp(new Date())} level=${name.toUpperCase()} area=${area} msg=${quote(message)}`;
-      for (const [key, value] of Object.entries(fields)) {
-        if (value !== undefined) line += ` ${key}=${quote(String(value))}`;
-      }
-      write(`${line}\n`);
+      const line = format === "json" ? jsonLine : textLine;
+      write(`${line(name.toUpperCase(), area, message, fields)}\n`);
     };
   return {
-    area: (name) => createLogger(level, name, write),
+    area: (name) => createLogger(level, name, write, format),
     trace: at("trace"),
     debug: at("debug"),
     info: at("info"),

@@ -10,6 +10,7 @@ import { Store } from "../model/store.ts";
 import { createScheduler } from "../scheduler/pool.ts";
 import { type App, createApp } from "../server/app.ts";
 import type { ServerDeps } from "../server/deps.ts";
+import { createMetrics, poolEvents } from "../server/operations/metrics.ts";
 
 export interface Local extends AsyncDisposable {
   readonly app: App;
@@ -39,12 +40,14 @@ export function createLocal(
     },
     logger: logger.area("engine"),
   });
+  const metrics = createMetrics(() => scheduler.running());
   const scheduler = createScheduler({
     engine,
     maxLoadedModels: config.maxLoadedModels,
     maxQueue: config.maxQueue,
     keepAliveNs: config.keepAliveNs,
     logger,
+    events: poolEvents(metrics),
   });
   const store = new Store(config.modelsFolder, { noPrune: config.noPrune, logger });
   const deps: ServerDeps = {
@@ -52,6 +55,7 @@ export function createLocal(
     scheduler,
     config,
     logger: logger.area("server"),
+    metrics,
     guide: guideAsset(),
   };
   return {

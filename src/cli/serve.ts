@@ -9,16 +9,29 @@ import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { createLocal } from "./local.ts";
 
-/** Resolves when somebody asks the server to end; a second signal ends it at once. */
-function whenAsked(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
+/** Two promises: the server is asked to end, and asked again. */
+function whenAsked(): { first: Promise<void>; second: Promise<void> } {
+  const first = Promise.withResolvers<void>();
+  const second = Promise.withResolvers<void>();
+  let asked = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (asked) second.resolve();
+      else first.resolve();
+      asked = true;
+    });
+  }
+  return { first: first.promise, second: second.promise };
+}
+
+/** Milliseconds of a duration in which -1 is for ever. */
+function drainMs(ns: bigint): number {
+  return ns < 0n ? Number.POSITIVE_INFINITY : Number(ns) / 1e6;
 }
 
 export async function serve(context: Context): Promise<number> {
   const { config } = context;
-  const logger = createLogger(config.logLevel, "server");
+  const logger = createLogger(config.logLevel, "server", undefined, config.logFormat);
   for (const warning of config.warnings) logger.warn(warning);
   const address = parseHost(config.host);
   if (address.warning !== undefined) logger.warn(address.warning);
@@ -36,8 +49,14 @@ export async function serve(context: Context): Promise<number> {
     threads: availableParallelism(),
     total: humanBytesBinary(totalmem()),
   });
-  await asked;
+  await asked.first;
   logger.info("shutting down");
+  local.app.drain();
+  const ended = await Promise.race([
+    listener.quiet(drainMs(config.drainTimeoutNs)),
+    asked.second.then(() => false),
+  ]);
+  if (!ended) logger.warn("running requests are cut off");
   await listener.stop();
   return exitCodes.ok;
 }

@@ -28,6 +28,9 @@ export interface Config {
   readonly noPrune: boolean;
   readonly goTemplate: boolean | undefined;
   readonly logLevel: LogLevel;
+  readonly logFormat: "text" | "json";
+  /** How long running answers may go on when the server is asked to end. */
+  readonly drainTimeoutNs: bigint;
   readonly noHistory: boolean;
   /** Parent of the folder with unpacked libraries; undefined when no home is known. */
   readonly cacheFolder: string | undefined;
@@ -81,6 +84,12 @@ export function readConfig(env: Environment = process.env): Config {
     }
     throw new Error(`default of ${name} is no duration`);
   };
+  const logFormat = (): "text" | "json" => {
+    const value = text("LOG").toLowerCase();
+    if (value === "text" || value === "json") return value;
+    warnings.push(`invalid environment variable, using default: LOG="${value}", default text`);
+    return "text";
+  };
   const home = clean(env.HOME) ?? clean(env.USERPROFILE);
   const homeFolder = `${home ?? "."}/.ollama`;
   return Object.freeze({
@@ -102,6 +111,8 @@ export function readConfig(env: Environment = process.env): Config {
     noPrune: bool("NOPRUNE"),
     goTemplate: tristate("GO_TEMPLATE"),
     logLevel: parseLogLevel(raw("DEBUG")),
+    logFormat: logFormat(),
+    drainTimeoutNs: duration("DRAIN_TIMEOUT"),
     noHistory: bool("NOHISTORY"),
     cacheFolder: raw("CACHE") ?? userCacheFolder(env, home),
     tempFolder: clean(env.TMPDIR) ?? clean(env.TEMP) ?? "/tmp",

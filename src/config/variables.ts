@@ -115,6 +115,19 @@ export const variables = {
     fallback: "",
     help: "Log level: 1 debug, 2 trace, -1 warnings, -2 errors",
   },
+  LOG: {
+    ...own,
+    kind: "text",
+    fallback: "text",
+    help: "Form of the log: text, or json for one JSON object a line",
+  },
+  DRAIN_TIMEOUT: {
+    ...own,
+    reader: "server",
+    kind: "duration",
+    fallback: "30s",
+    help: "How long running answers may go on after the first SIGTERM or SIGINT",
+  },
   NOHISTORY: {
     ...client,
     kind: "bool",

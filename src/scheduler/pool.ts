@@ -21,7 +21,16 @@ export interface PoolOptions {
   readonly keepAliveNs: bigint;
   readonly logger: Logger;
   readonly clock?: Clock;
+  readonly events?: PoolEvents;
 }
+
+/** What happens to models, for whoever counts it. */
+export interface PoolEvents {
+  loaded(name: string, seconds: number): void;
+  unloaded(name: string, reason: UnloadReason): void;
+}
+
+export type UnloadReason = "expired" | "evicted" | "ended";
 
 /** A request that waits for its model. */
 interface Pending {
@@ -58,6 +67,7 @@ class Pool implements Scheduler {
   readonly #keepAliveNs: bigint;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #events: PoolEvents | undefined;
   readonly #runners = new Map<string, Runner>();
   #queue: Pending[] = [];
   #job: Job | undefined;
@@ -71,6 +81,7 @@ class Pool implements Scheduler {
     this.#keepAliveNs = options.keepAliveNs;
     this.#logger = options.logger.area("scheduler");
     this.#clock = options.clock ?? systemClock;
+    this.#events = options.events;
   }
 
   async acquire(request: AcquireRequest, signal: AbortSignal): Promise<Lease> {
@@ -233,14 +244,16 @@ class Pool implements Scheduler {
       if (runner.leases === 0) runner.rest();
       throw new CanceledError();
     }
-    await this.#close(runner);
+    await this.#close(runner, "evicted");
   }
 
-  async #close(runner: Runner): Promise<void> {
+  async #close(runner: Runner, reason: UnloadReason): Promise<void> {
     const first = runner.closed === undefined;
     await runner.close();
     if (this.#runners.get(runner.path) === runner) this.#runners.delete(runner.path);
-    if (first) this.#logger.info("model unloaded", { name: runner.name });
+    if (!first) return;
+    this.#logger.info("model unloaded", { name: runner.name, reason });
+    this.#events?.unloaded(runner.name, reason);
   }
 
   async #load(job: Job, spec: LoadSpec, keepAliveNs: bigint): Promise<Runner> {
@@ -267,11 +280,12 @@ class Pool implements Scheduler {
       keepAliveNs,
       this.#clock,
       (idle) => {
-        void this.#close(idle);
+        void this.#close(idle, "expired");
       },
     );
     this.#runners.set(spec.path, runner);
     void model.ended.then((reason) => this.#died(runner, reason));
+    this.#events?.loaded(name, model.info.loadNs / 1e9);
     this.#logger.info("model loaded", {
       name,
       context: model.info.contextLength,
@@ -298,7 +312,7 @@ class Pool implements Scheduler {
   #died(runner: Runner, reason: Error | undefined): void {
     if (runner.closed !== undefined) return;
     this.#logger.error("model ended", { name: runner.name, reason: reason?.message });
-    void this.#close(runner);
+    void this.#close(runner, "ended");
     if (this.#runners.get(runner.path) === runner) this.#runners.delete(runner.path);
   }
 }

@@ -62,6 +62,7 @@ export class Runner implements LoadedState {
     let held = true;
     return {
       model: this.model,
+      name: this.name,
       loadNs,
       contextLength: this.#contextLength,
       [Symbol.dispose]: () => {
@@ -116,6 +117,7 @@ export class Runner implements LoadedState {
   }
 
   row(): RunningModel {
+    const { slots } = this.model.info;
     return {
       name: this.name,
       digest: this.digest,
@@ -124,6 +126,9 @@ export class Runner implements LoadedState {
       sizeGpu: this.model.info.memory.gpu,
       contextLength: this.#contextLength,
       expiresAt: this.#expiresAt,
+      slots,
+      busy: Math.min(this.leases, slots),
+      queued: Math.max(0, this.leases - slots),
     };
   }
 }

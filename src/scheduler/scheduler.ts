@@ -22,6 +22,8 @@ export interface AcquireRequest {
 
 export interface Lease extends Disposable {
   readonly model: LoadedModel;
+  /** Name that `ps` shows for it. */
+  readonly name: string;
   /**
    * Tokens of context that this request may use: what it chose, at most what is loaded. A model that
    * is loaded with more context serves a request for less without being loaded again.
@@ -43,6 +45,10 @@ export interface RunningModel {
   readonly contextLength: number;
   /** Milliseconds since 1970; Infinity = for ever. */
   readonly expiresAt: number;
+  /** Requests that it serves side by side at most, that it serves now, that wait for a slot. */
+  readonly slots: number;
+  readonly busy: number;
+  readonly queued: number;
 }
 
 export interface Scheduler extends AsyncDisposable {

@@ -1,6 +1,6 @@
 /** The HTTP application: every route in one list, and what holds for all of them. */
 import { Elysia } from "elysia";
-import { errorMessage, InvalidRequestError } from "../errors.ts";
+import { DrainingError, errorMessage, InvalidRequestError } from "../errors.ts";
 import type { ServerDeps } from "./deps.ts";
 import { blobRoutes } from "./ollama/blobs.ts";
 import { chatRoute } from "./ollama/chat.ts";
@@ -15,6 +15,8 @@ import { listingRoutes } from "./ollama/listing.ts";
 import { showRoute } from "./ollama/show.ts";
 import { transferRoutes } from "./ollama/transfer.ts";
 import { plannedRoutes } from "./openai/planned.ts";
+import { createRequestLog } from "./operations/records.ts";
+import { operationRoutes, type Readiness } from "./operations/routes.ts";
 import { corsPolicy } from "./plugins/cors.ts";
 import { checkHost } from "./plugins/hosts.ts";
 import { cleanPath, methodTable, refusePath } from "./plugins/paths.ts";
@@ -24,6 +26,8 @@ export interface App {
   readonly routes: readonly { readonly method: string; readonly path: string }[];
   /** Answers a request. Never rejects. */
   handle(request: Request): Promise<Response>;
+  /** From now on new work is refused; what runs goes on. */
+  drain(): void;
 }
 
 export interface AppOptions {
@@ -32,10 +36,12 @@ export interface AppOptions {
 }
 
 /** Every route, grouped by dialect. */
-function routes(deps: ServerDeps) {
+function routes(deps: ServerDeps, readiness: Readiness) {
   return (
     new Elysia({ name: "hutch", normalize: false })
       .onError(({ error, code }) => ollamaError(deps, code, error))
+      // GET /healthz /readyz /metrics
+      .use(operationRoutes(deps.metrics, readiness))
       // GET|HEAD / /api/version /api/tags, GET /api/ps /api/status
       .use(listingRoutes(deps))
       // POST /api/generate /api/chat /api/embed /api/embeddings
@@ -73,6 +79,11 @@ function ollamaError(deps: ServerDeps, code: unknown, error: unknown): Response 
   return errorResponse(cause);
 }
 
+/** Whether a request is work, rather than a look at what there is. */
+function changes({ method }: Request): boolean {
+  return method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
+}
+
 /** Adds headers to an answer, whoever made it. */
 function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
@@ -82,17 +93,22 @@ function withHeaders(response: Response, headers: Readonly<Record<string, string
 /** @throws ConfigError for unusable origins */
 export function createApp(deps: ServerDeps, options: AppOptions): App {
   const cors = corsPolicy(deps.config.origins);
-  const elysia = routes(deps);
+  const readiness = { draining: false };
+  const elysia = routes(deps, readiness);
+  const requests = createRequestLog(deps.logger, deps.metrics);
   const known = elysia.routes.map(({ method, path }) => ({ method, path }));
   const methodsOf = methodTable(known);
 
-  const route = async (request: Request, url: URL): Promise<Response> => {
-    const path = cleanPath(url.pathname);
-    const refused = refusePath(request.method, methodsOf(path));
+  const route = async (request: Request, path: string, url: URL): Promise<Response> => {
+    const refused = refusePath(request.method, methodsOf(path)?.methods);
     if (refused !== undefined) return refused;
+    if (readiness.draining && changes(request)) return errorResponse(new DrainingError());
     // Elysia looks for the path behind the eleventh character of the URL, wherever it begins.
     const plain = path === url.pathname && url.host.length >= 4 && request.url.startsWith("http");
-    return elysia.handle(plain ? request : new Request(`http://localhost${path}`, request));
+    if (plain) return elysia.handle(request);
+    const other = new Request(`http://localhost${path}`, request);
+    requests.alias(request, other);
+    return elysia.handle(other);
   };
 
   const guard = (request: Request): { refused?: Response; headers: Record<string, string> } => {
@@ -108,12 +124,20 @@ export function createApp(deps: ServerDeps, options: AppOptions): App {
     async handle(request) {
       // A request without a host has only a path for its URL.
       const url = new URL(request.url, "http://localhost");
+      const path = cleanPath(url.pathname);
+      const known = methodsOf(path);
+      const record = requests.begin(request, known?.pattern ?? "unknown");
       const { refused, headers } = guard(request);
-      if (request.method === "OPTIONS") {
-        const methods = methodsOf(cleanPath(url.pathname));
-        if (methods !== undefined) headers.allow = methods.join(", ");
+      if (request.method === "OPTIONS" && known !== undefined) {
+        headers.allow = known.methods.join(", ");
       }
-      return withHeaders(refused ?? (await route(request, url)), headers);
+      headers["x-request-id"] = record.id;
+      const response = withHeaders(refused ?? (await route(request, path, url)), headers);
+      requests.answered(request, response.status);
+      return response;
+    },
+    drain() {
+      readiness.draining = true;
     },
   };
 }

@@ -4,12 +4,14 @@ import type { Logger } from "../logger.ts";
 import type { GuideAsset } from "../model/guide.ts";
 import type { Store } from "../model/store.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { Metrics } from "./operations/metrics.ts";
 
 export interface ServerDeps {
   readonly store: Store;
   readonly scheduler: Scheduler;
   readonly config: Config;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** The embedded model, when there is one. */
   readonly guide: GuideAsset | undefined;
 }

@@ -7,6 +7,8 @@ import type { App } from "./app.ts";
 export interface Listener {
   readonly host: string;
   readonly port: number;
+  /** Settles when no request is being answered, or after so many milliseconds. True: all ended. */
+  quiet(milliseconds: number): Promise<boolean>;
   /** Drops all connections and stops listening. */
   stop(): Promise<void>;
 }
@@ -17,6 +19,18 @@ const bindReasons: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "cannot assign requested address",
   EACCES: "permission denied",
 };
+
+/** How often the number of running requests is looked at while the server ends. */
+const drainPollMs = 20;
+
+async function quiet(pending: () => number, milliseconds: number): Promise<boolean> {
+  const end = performance.now() + milliseconds;
+  while (pending() > 0) {
+    if (performance.now() >= end) return false;
+    await Bun.sleep(drainPollMs);
+  }
+  return true;
+}
 
 /** @throws ConfigError (`listen tcp 127.0.0.1:11434: bind: address already in use`) */
 export function listen(app: App, address: HostAddress): Listener {
@@ -48,6 +62,7 @@ export function listen(app: App, address: HostAddress): Listener {
   return {
     host,
     port: server.port ?? port,
+    quiet: (milliseconds) => quiet(() => server.pendingRequests, milliseconds),
     stop: () => server.stop(true),
   };
 }

@@ -28,6 +28,9 @@ describe("routes", () => {
     const known = application.app.routes.map(({ method, path }) => `${method} ${path}`);
     expect(known.toSorted()).toEqual(
       [
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
         "GET /",
         "HEAD /",
         "GET /api/version",

@@ -8,6 +8,7 @@ import type { GuideAsset } from "../../src/model/guide.ts";
 import { Store } from "../../src/model/store.ts";
 import { createScheduler } from "../../src/scheduler/pool.ts";
 import { type App, createApp } from "../../src/server/app.ts";
+import { createMetrics, poolEvents } from "../../src/server/operations/metrics.ts";
 import { ggufBytes } from "./gguf.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 
@@ -49,15 +50,17 @@ export function openApplication(
   const errors: string[] = [];
   const logger = errorLog(errors);
   const engine = new ScriptedEngine();
+  const metrics = createMetrics(() => scheduler.running());
   const scheduler = createScheduler({
     engine,
     maxLoadedModels: config.maxLoadedModels,
     maxQueue: config.maxQueue,
     keepAliveNs: config.keepAliveNs,
     logger,
+    events: poolEvents(metrics),
   });
   const store = new Store(config.modelsFolder, { noPrune: config.noPrune, logger });
-  const deps = { store, scheduler, config, logger, guide: options.guide };
+  const deps = { store, scheduler, config, logger, metrics, guide: options.guide };
   const app = createApp(deps, { guardHosts: options.guardHosts ?? false });
   const send: Application["send"] = (method, path, body, headers = {}) =>
     app.handle(

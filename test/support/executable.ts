@@ -59,6 +59,8 @@ export interface TestServer extends AsyncDisposable {
   readonly home: string;
   /** What the server has written to stderr so far. */
   log(): string;
+  /** Its exit code once it has ended, null when a signal ended it. */
+  exitCode(): number | null | undefined;
   /** Ends it with a signal and waits. Returns the exit code, null when the signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
   request(method: string, path: string, body?: unknown, init?: RequestInit): Promise<Response>;
@@ -105,6 +107,8 @@ export async function startServer(
     pid: child.pid,
     home,
     log: () => log,
+    exitCode: () =>
+      child.signalCode !== null ? null : child.exitCode === null ? undefined : child.exitCode,
     stop,
     request,
     post: (path, body, init) => request("POST", path, body, init),

@@ -25,6 +25,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   store: 500,
   unsupported: 501,
   busy: 503,
+  draining: 503,
   canceled: 499,
   model_load: 500,
   out_of_memory: 500,

@@ -26,6 +26,7 @@ import { parseThink, type Think } from "../../model/think.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
+import { generationMeter } from "../operations/metrics.ts";
 import { decodeBase64 } from "./go-body.ts";
 import { wantedLoad } from "./load-spec.ts";
 
@@ -257,8 +258,12 @@ export async function* runPrompt(
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
     wantContext: request.wantContext,
   };
+  const meter = generationMeter(deps.metrics, lease.name);
   try {
-    yield* lease.model.generate(generate, signal);
+    for await (const event of lease.model.generate(generate, signal)) {
+      meter(event);
+      yield event;
+    }
   } catch (error) {
     if (error instanceof OutOfMemoryError) expireAll(deps);
     throw error;

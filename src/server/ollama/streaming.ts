@@ -1,4 +1,5 @@
 /** What a run holds while it lasts: the lease, the signal of its client, the stream of its lines. */
+import { type RequestRecord, recordOf } from "../operations/records.ts";
 import { ndjson } from "../stream/ndjson.ts";
 
 /** A plain JSON answer. */
@@ -21,12 +22,14 @@ export interface RunScope {
 class Scope implements RunScope {
   readonly #abort = new AbortController();
   readonly #request: Request;
+  readonly #record: RequestRecord | undefined;
   readonly #leave = () => this.#abort.abort();
   #held: Disposable[] = [];
   streaming = false;
 
   constructor(request: Request) {
     this.#request = request;
+    this.#record = recordOf(request);
     if (request.signal.aborted) this.#leave();
     else request.signal.addEventListener("abort", this.#leave, { once: true });
   }
@@ -42,6 +45,7 @@ class Scope implements RunScope {
   end(): void {
     this.#request.signal.removeEventListener("abort", this.#leave);
     for (const held of this.#held.splice(0)) held[Symbol.dispose]();
+    if (this.streaming) this.#record?.release();
   }
 
   async stream(
@@ -50,6 +54,7 @@ class Scope implements RunScope {
   ): Promise<Response> {
     const response = await ndjson(lines, { errorLine, onLeave: this.#leave });
     this.streaming = true;
+    this.#record?.hold();
     return response;
   }
 }

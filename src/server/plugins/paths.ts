@@ -20,26 +20,34 @@ export function cleanPath(path: string): string {
   return `/${parts.join("/")}`;
 }
 
+export interface KnownPath {
+  /** The route's own path, with colons where any part fits. */
+  readonly pattern: string;
+  readonly methods: readonly string[];
+  /** Set where parts of the path vary. */
+  readonly matches?: RegExp;
+}
+
 /**
- * Methods of a clean path in the order of `Allow`, or undefined for an unknown one.
+ * Pattern and methods (in the order of `Allow`) of a clean path, or undefined for an unknown one.
  * @param routes method and path of every route; a part that begins with a colon stands for any
  */
 export function methodTable(
   routes: readonly { readonly method: string; readonly path: string }[],
-): (path: string) => readonly string[] | undefined {
-  const fixed = new Map<string, string[]>();
-  const patterns = new Map<string, { matches: RegExp; methods: string[] }>();
+): (path: string) => KnownPath | undefined {
+  const fixed = new Map<string, KnownPath>();
+  const patterns = new Map<string, KnownPath & { matches: RegExp }>();
   for (const { method, path } of routes) {
     const matches = new RegExp(`^${path.replace(/:[^/]+/g, "[^/]+")}$`);
-    const known = path.includes(":") ? patterns.get(path)?.methods : fixed.get(path);
+    const known = (path.includes(":") ? patterns : fixed).get(path)?.methods;
     const methods = [...(known ?? []), method].sort(
       (a, b) => methodOrder.indexOf(a) - methodOrder.indexOf(b),
     );
-    if (path.includes(":")) patterns.set(path, { matches, methods });
-    else fixed.set(path, methods);
+    if (path.includes(":")) patterns.set(path, { pattern: path, matches, methods });
+    else fixed.set(path, { pattern: path, methods });
   }
   return (path) =>
-    fixed.get(path) ?? [...patterns.values()].find(({ matches }) => matches.test(path))?.methods;
+    fixed.get(path) ?? [...patterns.values()].find(({ matches }) => matches.test(path));
 }
 
 function plainText(status: number, text: string, headers: Record<string, string> = {}): Response {

@@ -25,6 +25,8 @@ test("an empty environment gives the defaults", () => {
     noPrune: false,
     goTemplate: undefined,
     logLevel: "info",
+    logFormat: "text",
+    drainTimeoutNs: 30_000_000_000n,
     noHistory: false,
     libraryFolder: undefined,
     reportedVersion: "0.33.0",

@@ -103,6 +103,9 @@ describe("loading", () => {
         sizeGpu: 0,
         contextLength: 4096,
         expiresAt: clock.now() + 300_000,
+        slots: 4,
+        busy: 1,
+        queued: 0,
       },
     ]);
   });

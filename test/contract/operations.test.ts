@@ -1,0 +1,83 @@
+/** Health, metrics, request ids and the end of a server, through the application. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { type Application, openApplication } from "../support/application.ts";
+
+let application: Application;
+beforeEach(() => {
+  application = openApplication();
+});
+afterEach(() => application[Symbol.asyncDispose]());
+
+const text = async (path: string) => (await application.send("GET", path)).text();
+
+describe("metrics", () => {
+  test("a generation is counted with its tokens under the model's name", async () => {
+    await application.create("m");
+    await application.lines("/api/generate", { model: "m", prompt: "hello" });
+    const page = await text("/metrics");
+    expect(page).toMatch(/^hutch_generations_total\{model="m:latest"\} 1$/m);
+    expect(page).toMatch(/^hutch_generated_tokens_total\{model="m:latest"\} [1-9]\d*$/m);
+    expect(page).toMatch(/^hutch_prompt_tokens_total\{model="m:latest"\} [1-9]\d*$/m);
+    expect(page).toMatch(/^hutch_time_to_first_token_seconds_count\{model="m:latest"\} 1$/m);
+    expect(page).toMatch(/^hutch_model_load_seconds_count\{model="m:latest"\} 1$/m);
+    expect(page).toMatch(/^hutch_model_slots_busy\{model="m:latest"\} 0$/m);
+  });
+
+  test("a streamed request is counted once, when its stream has ended", async () => {
+    await application.create("m");
+    const answer = await application.send("POST", "/api/generate", { model: "m", prompt: "hi" });
+    expect(await text("/metrics")).not.toContain('route="/api/generate"');
+    await answer.text();
+    expect(await text("/metrics")).toMatch(
+      /^hutch_requests_total\{route="\/api\/generate",status="200"\} 1$/m,
+    );
+  });
+
+  test("paths that clients made up do not become labels", async () => {
+    await application.send("GET", "/no/such/path");
+    await application.send("HEAD", `/api/blobs/sha256:${"0".repeat(64)}`);
+    const page = await text("/metrics");
+    expect(page).toContain('route="unknown",status="404"');
+    expect(page).toContain('route="/api/blobs/:digest",status="404"');
+    expect(page).not.toContain("such");
+  });
+});
+
+describe("request ids", () => {
+  test("a client's own id comes back, a strange one is replaced", async () => {
+    const id = async (given: string) =>
+      (
+        await application.send("GET", "/api/version", undefined, { "x-request-id": given })
+      ).headers.get("x-request-id");
+    expect(await id("trace-1:a.b")).toBe("trace-1:a.b");
+    expect(await id("has spaces in it")).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await id("x".repeat(129))).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe("draining", () => {
+  test("new work is refused with Retry-After, looking goes on", async () => {
+    await application.create("m");
+    expect(await text("/readyz")).toBe("ready\n");
+    application.app.drain();
+    const ready = await application.send("GET", "/readyz");
+    expect([ready.status, ready.headers.get("retry-after")]).toEqual([503, "1"]);
+    const refused = await application.send("POST", "/api/generate", { model: "m", prompt: "x" });
+    expect([refused.status, refused.headers.get("retry-after"), await refused.json()]).toEqual([
+      503,
+      "1",
+      { error: "the server is shutting down" },
+    ]);
+    expect((await application.send("GET", "/api/tags")).status).toBe(200);
+    expect(await text("/healthz")).toBe("ok\n");
+  });
+
+  test("a stream that runs goes on to its end", async () => {
+    await application.create("m");
+    const answer = await application.send("POST", "/api/generate", { model: "m", prompt: "hi" });
+    application.app.drain();
+    expect(JSON.parse((await answer.text()).trimEnd().split("\n").at(-1) ?? "")).toMatchObject({
+      done: true,
+    });
+  });
+});
