@@ -7,8 +7,9 @@ import type { Engine, LoadedModel, LoadSpec } from "../engine/engine.ts";
 import { BusyError, CanceledError, errorMessage, OutOfMemoryError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { HeldLease } from "./lease.ts";
 import { chooseVictim, maxLoadedModels, reloadSpec, serves } from "./policy.ts";
-import { Runner } from "./runner.ts";
+import { Runner, type RunnerLease } from "./runner.ts";
 import type { AcquireRequest, Lease, RunningModel, Scheduler } from "./scheduler.ts";
 
 export interface PoolOptions {
@@ -49,11 +50,10 @@ interface Job {
   expire: boolean;
 }
 
-function lease(runner: Runner, request: AcquireRequest, since: number): Lease {
-  const loadNs = Math.max(1, Math.round((performance.now() - since) * 1e6));
+function leaseOf(runner: Runner, request: AcquireRequest): RunnerLease {
   const chosen = request.explicit.has("contextLength") ? request.load.contextLength : undefined;
   const { keepAlive, name, digest } = request;
-  return runner.lease({ keepAlive, contextLength: chosen, name, digest }, loadNs);
+  return runner.lease({ keepAlive, contextLength: chosen, name, digest });
 }
 
 export function createScheduler(options: PoolOptions): Scheduler {
@@ -86,12 +86,16 @@ class Pool implements Scheduler {
 
   async acquire(request: AcquireRequest, signal: AbortSignal): Promise<Lease> {
     const since = performance.now();
+    const held = await this.#hold(request, signal);
+    const loadNs = Math.max(1, Math.round((performance.now() - since) * 1e6));
+    return new HeldLease(held, loadNs, request.terms, (left) => this.#hold(request, left));
+  }
+
+  async #hold(request: AcquireRequest, signal: AbortSignal): Promise<RunnerLease> {
     if (this.#ended) throw new CanceledError("the server is shutting down");
     if (signal.aborted) throw new CanceledError();
     const runner = this.#usable(request);
-    return runner === undefined
-      ? await this.#wait(request, since, signal)
-      : lease(runner, request, since);
+    return runner === undefined ? await this.#wait(request, signal) : leaseOf(runner, request);
   }
 
   expire(path: string): void {
@@ -122,7 +126,7 @@ class Pool implements Scheduler {
     return serves(runner.spec, request.load, request.explicit) ? runner : undefined;
   }
 
-  #wait(request: AcquireRequest, since: number, signal: AbortSignal): Promise<Lease> {
+  #wait(request: AcquireRequest, signal: AbortSignal): Promise<RunnerLease> {
     if (this.#job !== undefined && this.#queue.length >= this.#maxQueue) throw new BusyError();
     return new Promise((resolve, reject) => {
       const leave = (): void => this.#leave(pending);
@@ -133,7 +137,7 @@ class Pool implements Scheduler {
           if (settled) return;
           settled = true;
           signal.removeEventListener("abort", leave);
-          if (outcome instanceof Runner) resolve(lease(outcome, request, since));
+          if (outcome instanceof Runner) resolve(leaseOf(outcome, request));
           else reject(outcome);
         },
       };
@@ -279,6 +283,7 @@ class Pool implements Scheduler {
       model,
       keepAliveNs,
       this.#clock,
+      this.#maxQueue,
       (idle) => {
         void this.#close(idle, "expired");
       },

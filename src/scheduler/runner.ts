@@ -3,9 +3,23 @@
  * nobody does. Times are those of the pool's clock.
  */
 import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
+import { EngineCrashedError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import { expiry, type LoadedState } from "./policy.ts";
-import type { Lease, RunningModel } from "./scheduler.ts";
+import type { RunningModel } from "./scheduler.ts";
+import { Turns } from "./turns.ts";
+
+/** The model went away before a waiting request had its turn. */
+export class ModelGoneError extends EngineCrashedError {}
+
+/** One request's hold on this load of the model. */
+export interface RunnerLease extends Disposable {
+  readonly model: LoadedModel;
+  readonly name: string;
+  /** Tokens of context that the request may use. */
+  readonly contextLength: number;
+  readonly turns: Turns;
+}
 
 /** What a lease needs to know of its request. */
 export interface LeaseTerms {
@@ -18,6 +32,7 @@ export interface LeaseTerms {
 
 export class Runner implements LoadedState {
   leases = 0;
+  readonly turns: Turns;
   /** Gets no new requests: somebody waits for its place. */
   draining = false;
   /** Settles when the model's memory is free; set as soon as it begins to leave. */
@@ -34,11 +49,14 @@ export class Runner implements LoadedState {
     readonly model: LoadedModel,
     public keepAliveNs: bigint,
     readonly clock: Clock,
+    /** Most requests that may wait for a slot. */
+    maxQueue: number,
     /** Called when the model was idle for as long as its keep-alive says. */
     readonly onExpired: (runner: Runner) => void,
   ) {
     this.#expiresAt = expiry(clock.now(), keepAliveNs);
     this.#contextLength = model.info.contextLength;
+    this.turns = new Turns(model.info.slots, maxQueue, clock);
   }
 
   get path(): string {
@@ -46,7 +64,7 @@ export class Runner implements LoadedState {
   }
 
   /** Counts one more request until the lease is disposed of; that starts the timer again. */
-  lease(terms: LeaseTerms, loadNs: number): Lease {
+  lease(terms: LeaseTerms): RunnerLease {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     this.leases++;
@@ -63,8 +81,8 @@ export class Runner implements LoadedState {
     return {
       model: this.model,
       name: this.name,
-      loadNs,
       contextLength: this.#contextLength,
+      turns: this.turns,
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
@@ -109,6 +127,7 @@ export class Runner implements LoadedState {
   close(): Promise<void> {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.turns.fail(new ModelGoneError(`the model "${this.name}" is gone`));
     this.closed ??= (async () => {
       await this.model[Symbol.asyncDispose]();
       for (const resolve of this.#idle.splice(0)) resolve();
@@ -127,8 +146,8 @@ export class Runner implements LoadedState {
       contextLength: this.#contextLength,
       expiresAt: this.#expiresAt,
       slots,
-      busy: Math.min(this.leases, slots),
-      queued: Math.max(0, this.leases - slots),
+      busy: Math.min(this.turns.running, slots),
+      queued: this.turns.waiting + Math.max(0, this.turns.running - slots),
     };
   }
 }

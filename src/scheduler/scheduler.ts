@@ -3,6 +3,7 @@
  * one is released its keep-alive timer starts (scheduler.md 3). `policy.ts` decides, `pool.ts` acts.
  */
 import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
+import type { TurnTerms } from "./turns.ts";
 
 /** What is asked of the scheduler. One runner serves all names of one model blob (scheduler.md 1). */
 export interface AcquireRequest {
@@ -18,6 +19,8 @@ export interface AcquireRequest {
   readonly explicit: ReadonlySet<keyof LoadSpec>;
   /** Nanoseconds, 0n = unload when idle, negative = for ever; undefined keeps the last value. */
   readonly keepAlive: bigint | undefined;
+  /** How it is ordered among those who wait for a slot of the model. */
+  readonly terms: TurnTerms;
 }
 
 export interface Lease extends Disposable {
@@ -29,6 +32,12 @@ export interface Lease extends Disposable {
    * is loaded with more context serves a request for less without being loaded again.
    */
   readonly contextLength: number;
+  /**
+   * Waits for a slot of the model and holds it until the result is disposed of. When the model goes
+   * meanwhile it is loaded again: `model` may be another one afterwards.
+   * @throws BusyError, CanceledError, what loading throws
+   */
+  turn(signal: AbortSignal): Promise<Disposable>;
   /** Time from `acquire` until the model was ready, > 0. */
   readonly loadNs: number;
 }

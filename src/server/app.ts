@@ -24,8 +24,8 @@ import { cleanPath, methodTable, refusePath } from "./plugins/paths.ts";
 export interface App {
   /** Method and path of every route. */
   readonly routes: readonly { readonly method: string; readonly path: string }[];
-  /** Answers a request. Never rejects. */
-  handle(request: Request): Promise<Response>;
+  /** Answers a request from a client at an address. Never rejects. */
+  handle(request: Request, address?: string): Promise<Response>;
   /** From now on new work is refused; what runs goes on. */
   drain(): void;
 }
@@ -121,12 +121,12 @@ export function createApp(deps: ServerDeps, options: AppOptions): App {
 
   return {
     routes: known,
-    async handle(request) {
+    async handle(request, address = "local") {
       // A request without a host has only a path for its URL.
       const url = new URL(request.url, "http://localhost");
       const path = cleanPath(url.pathname);
       const known = methodsOf(path);
-      const record = requests.begin(request, known?.pattern ?? "unknown");
+      const record = requests.begin(request, known?.pattern ?? "unknown", address);
       const { refused, headers } = guard(request);
       if (request.method === "OPTIONS" && known !== undefined) {
         headers.allow = known.methods.join(", ");

@@ -46,7 +46,7 @@ export function listen(app: App, address: HostAddress): Listener {
       // A model may take minutes to load, and blobs have any size (api.md 13, 17).
       idleTimeout: 0,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      fetch: (request) => app.handle(request),
+      fetch: (request, own) => app.handle(request, own.requestIP(request)?.address),
       error: (error) =>
         new Response(JSON.stringify({ error: errorMessage(error) }), {
           status: 500,

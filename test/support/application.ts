@@ -7,6 +7,7 @@ import { type LogFields, type Logger, silentLogger } from "../../src/logger.ts";
 import type { GuideAsset } from "../../src/model/guide.ts";
 import { Store } from "../../src/model/store.ts";
 import { createScheduler } from "../../src/scheduler/pool.ts";
+import type { Scheduler } from "../../src/scheduler/scheduler.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import { createMetrics, poolEvents } from "../../src/server/operations/metrics.ts";
 import { ggufBytes } from "./gguf.ts";
@@ -16,6 +17,7 @@ export interface Application extends AsyncDisposable {
   readonly app: App;
   readonly engine: ScriptedEngine;
   readonly store: Store;
+  readonly scheduler: Scheduler;
   /** Errors that the server logged. */
   readonly errors: string[];
   send(
@@ -80,6 +82,7 @@ export function openApplication(
     app,
     engine,
     store,
+    scheduler,
     errors,
     send,
     post,

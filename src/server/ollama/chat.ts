@@ -216,7 +216,7 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
   const think = checkCapabilities(deps, model, wishes);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
-  const lease = await acquire(deps, model, resolved, keepAlive, scope.signal);
+  const lease = await acquire(deps, model, resolved, keepAlive, scope);
   scope.hold(lease);
   try {
     if (messages.length === 0) return respond(line(raw, { final: { done_reason: "load" } }, true));

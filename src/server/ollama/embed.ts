@@ -74,7 +74,7 @@ async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promi
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
   try {
-    const lease = await acquire(deps, model, resolved, keepAlive, scope.signal);
+    const lease = await acquire(deps, model, resolved, keepAlive, scope);
     scope.hold(lease);
     if (inputs.length === 0) return respond(JSON.stringify({ model: raw, embeddings: [] }));
     const truncate = body.truncate ?? true;
@@ -107,7 +107,7 @@ async function embeddings(
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
   try {
-    const lease = await acquire(deps, model, resolved, keepAlive, scope.signal);
+    const lease = await acquire(deps, model, resolved, keepAlive, scope);
     scope.hold(lease);
     if (!body.prompt) return respond(JSON.stringify({ embedding: [] }));
     const tokens = await tokensOf(lease, body.prompt, false);

@@ -222,7 +222,7 @@ async function generate(deps: ServerDeps, body: GenerateBody, request: Request):
   const think = checkCapabilities(deps, model, wishes);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
-  const lease = await acquire(deps, model, resolved, keepAlive, scope.signal);
+  const lease = await acquire(deps, model, resolved, keepAlive, scope);
   scope.hold(lease);
   const run = { deps, body, model, think, lease, since };
   return runAnswer(run, scope, prompt);

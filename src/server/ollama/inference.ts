@@ -29,6 +29,7 @@ import type { ServerDeps } from "../deps.ts";
 import { generationMeter } from "../operations/metrics.ts";
 import { decodeBase64 } from "./go-body.ts";
 import { wantedLoad } from "./load-spec.ts";
+import type { RunScope } from "./streaming.ts";
 
 /** Fields with a reader of their own; what is wrong with them is a fault of the body (api.md 1.2). */
 export interface Fields {
@@ -75,7 +76,7 @@ export function acquire(
   model: StoredModel,
   resolved: ResolvedOptions,
   keepAlive: bigint | undefined,
-  signal: AbortSignal,
+  { signal, terms }: Pick<RunScope, "signal" | "terms">,
 ): Promise<Lease> {
   const { spec, explicit } = wantedLoad(model, resolved, deps.config);
   const key = `${spec.path} ${Bun.file(spec.path).size}`;
@@ -84,7 +85,7 @@ export function acquire(
     checked.add(key);
   }
   const { shortName: name, digest } = model;
-  return deps.scheduler.acquire({ name, digest, load: spec, explicit, keepAlive }, signal);
+  return deps.scheduler.acquire({ name, digest, load: spec, explicit, keepAlive, terms }, signal);
 }
 
 /** Options of a request over the model's; unknown ones are logged. @throws OptionError */
@@ -259,6 +260,7 @@ export async function* runPrompt(
     wantContext: request.wantContext,
   };
   const meter = generationMeter(deps.metrics, lease.name);
+  using _turn = await lease.turn(signal);
   try {
     for await (const event of lease.model.generate(generate, signal)) {
       meter(event);

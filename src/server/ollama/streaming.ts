@@ -1,6 +1,19 @@
 /** What a run holds while it lasts: the lease, the signal of its client, the stream of its lines. */
+import { InvalidRequestError } from "../../errors.ts";
+import { type Priority, priorities, type TurnTerms } from "../../scheduler/turns.ts";
 import { type RequestRecord, recordOf } from "../operations/records.ts";
 import { ndjson } from "../stream/ndjson.ts";
+
+/** `X-Hutch-Priority: low|normal|high`, hutch's own. @throws InvalidRequestError */
+function priorityOf(request: Request): Priority {
+  const text = request.headers.get("x-hutch-priority")?.trim().toLowerCase();
+  if (text === undefined || text === "") return "normal";
+  const found = priorities.find((priority) => priority === text);
+  if (found !== undefined) return found;
+  throw new InvalidRequestError(
+    `header X-Hutch-Priority: ${JSON.stringify(text)}: expected low, normal or high`,
+  );
+}
 
 /** A plain JSON answer. */
 export function respond(json: string): Response {
@@ -8,6 +21,8 @@ export function respond(json: string): Response {
 }
 
 export interface RunScope {
+  /** Who asks, and how urgent it is. */
+  readonly terms: TurnTerms;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
   /** True once the answer streams: then its generator ends the scope. */
@@ -23,6 +38,7 @@ class Scope implements RunScope {
   readonly #abort = new AbortController();
   readonly #request: Request;
   readonly #record: RequestRecord | undefined;
+  readonly terms: TurnTerms;
   readonly #leave = () => this.#abort.abort();
   #held: Disposable[] = [];
   streaming = false;
@@ -30,6 +46,7 @@ class Scope implements RunScope {
   constructor(request: Request) {
     this.#request = request;
     this.#record = recordOf(request);
+    this.terms = { client: this.#record?.client ?? "", priority: priorityOf(request) };
     if (request.signal.aborted) this.#leave();
     else request.signal.addEventListener("abort", this.#leave, { once: true });
   }

@@ -11,6 +11,8 @@ const plainId = /^[\w.:/+=-]{1,128}$/;
 
 export interface RequestRecord {
   readonly id: string;
+  /** Who asks: the same text for all requests with one key, else from one address. */
+  readonly client: string;
   /** Adds what is known of the work: model, tokens. Never prompts. */
   note(fields: LogFields): void;
   /** The answer goes on after its headers. */
@@ -30,7 +32,11 @@ class OpenRecord implements RequestRecord {
   #status: number | undefined;
   #over = false;
 
-  constructor(given: string | null, finish: Finish) {
+  constructor(
+    given: string | null,
+    readonly client: string,
+    finish: Finish,
+  ) {
     this.id = given !== null && plainId.test(given) ? given : randomUUID();
     this.#finish = finish;
   }
@@ -69,7 +75,7 @@ export function recordOf(request: Request): RequestRecord | undefined {
 
 export interface RequestLog {
   /** Begins a record; `route` is the pattern of the path. */
-  begin(request: Request, route: string): RequestRecord;
+  begin(request: Request, route: string, address: string): RequestRecord;
   /** The same request under another object. */
   alias(request: Request, other: Request): void;
   answered(request: Request, status: number): void;
@@ -77,10 +83,11 @@ export interface RequestLog {
 
 export function createRequestLog(logger: Logger, metrics: Metrics): RequestLog {
   return {
-    begin(request, route) {
+    begin(request, route, address) {
       const { method } = request;
       const record = new OpenRecord(
         request.headers.get("x-request-id"),
+        request.headers.get("authorization") ?? address,
         (seconds, status, fields) => {
           metrics.request(route, status, seconds);
           logger.info("request", {

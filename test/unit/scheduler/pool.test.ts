@@ -51,6 +51,7 @@ function wish(
     },
     explicit: new Set(Object.keys(options.load ?? {}) as (keyof LoadSpec)[]),
     keepAlive: options.keepAlive,
+    terms: { client: "test", priority: "normal" },
   };
 }
 
@@ -104,10 +105,12 @@ describe("loading", () => {
         contextLength: 4096,
         expiresAt: clock.now() + 300_000,
         slots: 4,
-        busy: 1,
+        busy: 0,
         queued: 0,
       },
     ]);
+    using _turn = await again.turn(never);
+    expect(scheduler.running()[0]).toMatchObject({ busy: 1, queued: 0 });
   });
 
   test("requests that wait for one load share it", async () => {
@@ -125,6 +128,23 @@ describe("loading", () => {
     expect(outcomes.map((outcome) => outcome.status)).toEqual(["rejected", "rejected"]);
     expect(engine.count).toBe(1);
     expect(names()).toEqual([]);
+  });
+
+  test("a request that waits for its turn when the model dies gets it on a new load", async () => {
+    const request = wish("a", { load: { slots: 1 } });
+    const first = ask(request);
+    const handle = (await engine.next()).succeed();
+    using serving = await first;
+    using other = await ask(request);
+    using waiting = await ask(request);
+    using _a = await serving.turn(never);
+    using _b = await other.turn(never);
+    const turn = waiting.turn(never);
+    expect(await state(turn)).toBe("pending");
+    handle.die(new Error("killed"));
+    (await engine.next()).succeed();
+    expect(await state(turn)).toBe("served");
+    expect(engine.count).toBe(2);
   });
 
   test("names of one file share a model, shown under the name that loaded it", async () => {
