@@ -22,10 +22,16 @@ export interface GgufArray {
   readonly offset: number;
 }
 
+/** Where a value lies in the file, its type not counted: bytes [offset, end). */
+interface Extent {
+  readonly offset: number;
+  readonly end: number;
+}
+
 export type GgufScalar = string | number | bigint | boolean;
 export type GgufValue =
-  | { readonly type: ScalarType | "string"; readonly value: GgufScalar; readonly offset: number }
-  | { readonly type: "array"; readonly value: GgufArray; readonly offset: number };
+  | ({ readonly type: ScalarType | "string"; readonly value: GgufScalar } & Extent)
+  | ({ readonly type: "array"; readonly value: GgufArray } & Extent);
 
 export interface GgufTensor {
   readonly name: string;
@@ -151,12 +157,13 @@ class Reader {
       throw new GgufError(`${key} at byte ${typeAt} has the invalid type ${number}`, key, typeAt);
     }
     const offset = cursor.offset;
-    this.#metadata.set(
-      key,
-      type === "array"
-        ? { type, value: this.#array(key), offset }
-        : { type, value: readScalar(cursor, type, key), offset },
-    );
+    if (type === "array") {
+      const value = this.#array(key);
+      this.#metadata.set(key, { type, value, offset, end: cursor.offset });
+    } else {
+      const value = readScalar(cursor, type, key);
+      this.#metadata.set(key, { type, value, offset, end: cursor.offset });
+    }
   }
 
   #array(key: string): GgufArray {
