@@ -18,6 +18,7 @@ export const errorCodes = [
   "digest_mismatch",
   "blob_not_found",
   "gguf",
+  "convert",
   "modelfile",
   "store",
   "unsupported",
@@ -119,6 +120,11 @@ export class GgufError extends AppError {
   ) {
     super(message, options);
   }
+}
+
+/** Weights, tokenizer or configuration of a foreign format cannot be converted; names file and field. */
+export class ConvertError extends AppError {
+  readonly code = "convert";
 }
 
 /** A Modelfile does not parse, or says something impossible. */

@@ -21,6 +21,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   digest_mismatch: 400,
   blob_not_found: 404,
   gguf: 400,
+  convert: 400,
   modelfile: 400,
   store: 500,
   unsupported: 501,

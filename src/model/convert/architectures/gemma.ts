@@ -1,0 +1,143 @@
+/** Gemma 1 to 3, and the embedding model made of Gemma 3. */
+import {
+  type Architecture,
+  buffers,
+  decoderMetadata,
+  decoderNames,
+  type Renaming,
+  ropeConfig,
+  ropeMetadata,
+  type SourceModel,
+} from "../architecture.ts";
+import { attentionOf, type Config } from "../config.ts";
+import { f32, flag, type Metadata, maybe, text, u32 } from "../metadata.ts";
+import type { Planned } from "../planned.ts";
+import { poolingOf } from "../pooling.ts";
+import type { Vocabulary } from "../tokenizer/vocabulary.ts";
+import type { Weights } from "../weights.ts";
+
+/** Norms are stored less one. */
+function norms(name: string, weights: Weights): readonly Planned[] | undefined {
+  return name.endsWith("norm.weight") ? [{ name, weights, add: 1 }] : undefined;
+}
+
+function gemmaMetadata(config: Config): Metadata {
+  const attention = attentionOf(config);
+  return {
+    ...decoderMetadata(config, attention),
+    ...ropeMetadata(config),
+    "attention.key_length": u32(attention.headDim),
+    "attention.value_length": u32(attention.headDim),
+  };
+}
+
+/** Tokens for code and turns, where the vocabulary has them in Gemma's places. */
+const marks: readonly (readonly [key: string, id: number, token: string])[] = [
+  ["prefix_token_id", 67, "<|fim_prefix|>"],
+  ["middle_token_id", 68, "<|fim_middle|>"],
+  ["suffix_token_id", 69, "<|fim_suffix|>"],
+  ["eot_token_id", 107, "<end_of_turn>"],
+];
+
+function tokenizer(vocabulary: Vocabulary): Metadata {
+  const found = marks.filter(([, id, token]) => vocabulary.tokens[id] === token);
+  return {
+    ...Object.fromEntries(found.map(([key, id]) => [key, u32(id)])),
+    add_space_prefix: maybe(vocabulary.model === "llama" ? false : undefined, flag),
+  };
+}
+
+/** llama.cpp uses the embeddings for the output. */
+const skip = new RegExp(`${buffers.source}|^lm_head\\.`);
+
+export const gemma: Architecture = {
+  classes: ["GemmaForCausalLM"],
+  name: "gemma",
+  metadata: ({ config }) => gemmaMetadata(config),
+  names: decoderNames,
+  skip,
+  plan: norms,
+  tokenizer,
+};
+
+const sandwichNames: Renaming = [
+  ["pre_feedforward_layernorm.", "ffn_norm."],
+  ["post_feedforward_layernorm.", "post_ffw_norm."],
+  ["post_attention_layernorm.", "post_attention_norm."],
+  ...decoderNames,
+];
+
+export const gemma2: Architecture = {
+  classes: ["Gemma2ForCausalLM"],
+  name: "gemma2",
+  metadata: ({ config }) => ({
+    ...gemmaMetadata(config),
+    "attention.sliding_window": u32(config.whole("sliding_window")),
+    attn_logit_softcapping: f32(config.number("attn_logit_softcapping", 50)),
+    final_logit_softcapping: f32(config.number("final_logit_softcapping", 30)),
+  }),
+  names: sandwichNames,
+  skip,
+  plan: norms,
+  tokenizer,
+};
+
+/** What Gemma 3's code assumes where its configuration is silent. */
+const defaults3 = {
+  max_position_embeddings: 131072,
+  num_attention_heads: 8,
+  num_key_value_heads: 4,
+  head_dim: 256,
+  rms_norm_eps: 1e-6,
+  rope_theta: 1_000_000,
+  hidden_size: 2304,
+  intermediate_size: 9216,
+};
+
+function gemma3Metadata({ config }: SourceModel): Metadata {
+  const full = config.over(defaults3);
+  const rope = ropeConfig(full);
+  const linear = rope?.text("rope_type") === "linear";
+  return {
+    ...gemmaMetadata(full),
+    "rope.scaling.type": maybe(linear ? "linear" : undefined, text),
+    "attention.sliding_window": maybe(full.maybeWhole("sliding_window"), u32),
+    final_logit_softcapping: maybe(full.maybeNumber("final_logit_softcapping"), f32),
+  };
+}
+
+const names3: Renaming = [
+  ["language_model.model.", "model."],
+  ["model.language_model.", "model."],
+  ["language_model.lm_head.", "lm_head."],
+  ...sandwichNames,
+];
+
+export const gemma3: Architecture = {
+  classes: ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
+  name: "gemma3",
+  metadata: gemma3Metadata,
+  names: names3,
+  // The part that sees is a model of its own in llama.cpp.
+  skip: new RegExp(`${skip.source}|lm_head\\.|^(model\\.)?(vision_tower|multi_modal_projector)\\.`),
+  plan: norms,
+  tokenizer,
+};
+
+export const gemmaEmbedding: Architecture = {
+  classes: ["Gemma3TextModel"],
+  name: "gemma-embedding",
+  metadata: (model) => ({
+    ...gemma3Metadata(model),
+    pooling_type: u32(poolingOf(model.files)?.type ?? 1),
+  }),
+  names: [
+    ["layers.", "blk."],
+    ["embed_tokens.", "token_embd."],
+    ["norm.", "norm."],
+    ...sandwichNames,
+  ],
+  skip,
+  plan: norms,
+  tokenizer,
+};

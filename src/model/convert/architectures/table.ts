@@ -1,0 +1,38 @@
+/** Every architecture that can be converted. Adding one is a file and a line here. */
+import { ConvertError } from "../../../errors.ts";
+import type { Architecture } from "../architecture.ts";
+import { bert } from "./bert.ts";
+import { gemma, gemma2, gemma3, gemmaEmbedding } from "./gemma.ts";
+import { llama } from "./llama.ts";
+import { nomicBert } from "./nomic-bert.ts";
+import { phi3 } from "./phi3.ts";
+import { qwen2, qwen2moe, qwen3, qwen3moe } from "./qwen.ts";
+
+const architectures: readonly Architecture[] = [
+  llama,
+  qwen2,
+  qwen2moe,
+  qwen3,
+  qwen3moe,
+  gemma,
+  gemma2,
+  gemma3,
+  gemmaEmbedding,
+  phi3,
+  bert,
+  nomicBert,
+];
+
+/** Names that config.json may give, sorted. */
+export const supportedClasses: readonly string[] = architectures
+  .flatMap(({ classes }) => classes)
+  .sort();
+
+/** @throws ConvertError with the list of what is supported */
+export function architectureFor(name: string): Architecture {
+  const found = architectures.find(({ classes }) => classes.includes(name));
+  if (found !== undefined) return found;
+  throw new ConvertError(
+    `unsupported architecture "${name}" - supported architectures are ${supportedClasses.join(", ")}`,
+  );
+}

@@ -1,0 +1,182 @@
+/**
+ * A model of safetensors files as one GGUF (create.md 5): keys from config.json, the vocabulary from
+ * the tokenizer's files, tensors renamed and changed in number format while they are copied. The file
+ * has the order that llama.cpp's quantize tool gives, so that equal inputs give equal digests.
+ */
+import { ConvertError } from "../../errors.ts";
+import { type ByteSink, type WriteTensor, type WriteValue, writeGguf } from "../gguf/writer.ts";
+import type { Architecture, SourceModel } from "./architecture.ts";
+import { architectureFor } from "./architectures/table.ts";
+import { Config } from "./config.ts";
+import { type Metadata, text, tokenizerMetadata, u32, under } from "./metadata.ts";
+import { descaled, type Planned, toWriteTensor } from "./planned.ts";
+import { readTensors, type SourceTensor } from "./safetensors.ts";
+import { SourceFiles } from "./source.ts";
+import { sentencePieceVocabulary } from "./tokenizer/sentencepiece.ts";
+import { specialTokens } from "./tokenizer/special-tokens.ts";
+import { tokenizerJsonVocabulary } from "./tokenizer/tokenizer-json.ts";
+import { padVocabulary, type Vocabulary } from "./tokenizer/vocabulary.ts";
+import { stacked, type Weights, weightsOf } from "./weights.ts";
+
+export interface Conversion {
+  /** `general.architecture`. */
+  readonly architecture: string;
+  /** The source had 8-bit floats: in 16 bits it is twice as large as it need be. */
+  readonly eightBit: boolean;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Writes the GGUF.
+ * @param paths name in the model's folder → absolute path
+ * @throws ConvertError before anything is written, unless a file changes meanwhile
+ */
+export function convertModel(paths: Readonly<Record<string, string>>, sink: ByteSink): Conversion {
+  const files = new SourceFiles(paths);
+  const warnings: string[] = [];
+  const config = new Config(files.object("config.json")).merged("text_config");
+  const recipe = architectureFor(config.texts("architectures")?.[0] ?? "");
+  const sources = readTensors(files, weightFiles(files.names));
+  const { weights, eightBit } = loadWeights(sources, config);
+  const model: SourceModel = { config, files, weights };
+  const architecture = typeof recipe.name === "string" ? recipe.name : recipe.name(config);
+  const tensors = planTensors(recipe, model);
+  const vocabulary = readVocabulary(files, (warning) => warnings.push(warning));
+  padVocabulary(vocabulary, config.maybeWhole("vocab_size") ?? 0);
+  checkEmbeddings(tensors, vocabulary);
+  const metadata: Metadata = {
+    "general.architecture": text(architecture),
+    source_quantization: eightBit ? text("hf_fp8") : undefined,
+    ...under(architecture, recipe.metadata(model)),
+    ...tokenizerMetadata(vocabulary, specialTokens(files, vocabulary)),
+    ...under("tokenizer.ggml", recipe.tokenizer?.(vocabulary, model) ?? {}),
+  };
+  writeGguf(sink, { metadata: inOrder(metadata), tensors });
+  return { architecture, eightBit, warnings };
+}
+
+/** Weights of the model itself: folders may hold the same ones in a second layout. */
+export function weightFiles(names: readonly string[]): string[] {
+  const all = names.filter((name) => name.endsWith(".safetensors") && !name.includes("/"));
+  const usual = all.filter((name) => name.startsWith("model"));
+  return usual.length > 0 ? usual : all;
+}
+
+/** Joins 8-bit weights with their scales, and experts that are stored one by one. */
+function loadWeights(sources: ReadonlyMap<string, SourceTensor>, config: Config) {
+  const weights = new Map<string, Weights>();
+  const experts = new Map<string, Map<number, Weights>>();
+  let eightBit = false;
+  for (const [name, source] of sources) {
+    if (/\.weight_scale(_inv)?$|\.(input|activation)_scale$/.test(name)) continue;
+    const scale =
+      sources.get(name.replace(/\.weight$/, ".weight_scale_inv")) ??
+      sources.get(name.replace(/\.weight$/, ".weight_scale"));
+    let loaded = weightsOf(source);
+    if (source.dtype.startsWith("F8_") && scale !== undefined && scale !== source) {
+      eightBit = true;
+      loaded = descaled(loaded, weightsOf(scale), blockOf(source, scale, config));
+    }
+    const [, place, index, part] = /^(.*\.experts)\.(\d+)\.(.+)$/.exec(name) ?? [];
+    if (part === undefined) weights.set(name, loaded);
+    else {
+      const group = `${place}.${part}`;
+      const list = experts.get(group) ?? new Map<number, Weights>();
+      experts.set(group, list.set(Number(index), loaded));
+    }
+  }
+  for (const [name, list] of experts) {
+    const inOrder = Array.from({ length: list.size }, (_, expert) => {
+      const found = list.get(expert);
+      if (found !== undefined) return found;
+      throw new ConvertError(`tensor "${name}": expert ${expert} of ${list.size} is missing`);
+    });
+    weights.set(name, stacked(name, inOrder));
+  }
+  return { weights, eightBit };
+}
+
+/** Rows and columns that share a scale. */
+function blockOf(source: SourceTensor, scale: SourceTensor, config: Config): number[] {
+  const stated = config.object("quantization_config")?.numbers("weight_block_size");
+  const elements = scale.shape.reduce((product, size) => product * size, 1);
+  // One scale for the whole matrix, or one for each row.
+  if (elements === 1) return [...source.shape];
+  return elements === source.shape[0] ? [1, source.shape[1] ?? 0] : (stated ?? [128, 128]);
+}
+
+function rename(name: string, recipe: Architecture): string {
+  return recipe.names.reduce((text, [from, to]) => text.replaceAll(from, to), name);
+}
+
+/** Names that a GGUF may hold: what is left of a source's spelling was not understood. */
+const understood =
+  /^(blk\.\d+\.[a-z0-9_]+|token_embd|token_embd_norm|token_types|position_embd|output|output_norm|rope_freqs|rope_factors_(long|short))\.(weight|bias)$|^blk\.\d+\.[a-z0-9_]+$/;
+
+function planTensors(recipe: Architecture, model: SourceModel): WriteTensor[] {
+  const planned: Planned[] = [...(recipe.extra?.(model) ?? [])];
+  for (const [source, weights] of model.weights) {
+    if (recipe.skip?.test(source)) continue;
+    const name = rename(source, recipe);
+    planned.push(...(recipe.plan?.(name, weights, model) ?? [{ name, weights }]));
+  }
+  const seen = new Set<string>();
+  for (const { name, weights } of planned) {
+    if (!understood.test(name)) {
+      throw new ConvertError(`tensor "${weights.name}" is not known in this architecture`);
+    }
+    if (seen.has(name)) {
+      throw new ConvertError(`duplicate tensor name '${name}' was found for this model`);
+    }
+    seen.add(name);
+  }
+  checkBlocks(seen, model.config);
+  return planned.map(toWriteTensor).sort(byPlace);
+}
+
+/** Every layer that config.json counts must have tensors: a model with holes loads nowhere. */
+function checkBlocks(names: ReadonlySet<string>, config: Config): void {
+  const present = new Set([...names].map((name) => /^blk\.(\d+)\./.exec(name)?.[1] ?? ""));
+  const count = config.whole("num_hidden_layers", "n_layer");
+  if (count > 4096) throw new ConvertError(`config.json: num_hidden_layers ${count} is too many`);
+  for (let block = 0; block < count; block++) {
+    if (!present.has(String(block))) {
+      throw new ConvertError(`no tensors of layer ${block}: config.json counts ${count} layers`);
+    }
+  }
+}
+
+/** Tensors outside of layers first, by name; then layer by layer. */
+export function byPlace(a: { readonly name: string }, b: { readonly name: string }): number {
+  const block = (name: string) => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1);
+  return block(a.name) - block(b.name) || (a.name < b.name ? -1 : 1);
+}
+
+function readVocabulary(files: SourceFiles, warn: (text: string) => void): Vocabulary {
+  if (files.has("tokenizer.model")) return sentencePieceVocabulary(files);
+  if (files.has("tokenizer.json")) {
+    return tokenizerJsonVocabulary(files.object("tokenizer.json"), warn);
+  }
+  throw new ConvertError("unknown tokenizer format: neither tokenizer.model nor tokenizer.json");
+}
+
+/** libllama refuses a model whose embeddings are not as many as its tokens. */
+function checkEmbeddings(tensors: readonly WriteTensor[], { tokens }: Vocabulary): void {
+  const rows = tensors.find(({ name }) => name === "token_embd.weight")?.shape[1];
+  if (rows === undefined) throw new ConvertError("the model has no token embeddings");
+  if (rows !== tokens.length) {
+    throw new ConvertError(
+      `the tokenizer has ${tokens.length} tokens, the model ${rows} embeddings`,
+    );
+  }
+}
+
+/** Keys sorted; the two that llama.cpp's tool writes last, last. */
+function inOrder(metadata: Metadata): [string, WriteValue][] {
+  const pairs = Object.entries(metadata).flatMap(([key, value]): [string, WriteValue][] =>
+    value === undefined ? [] : [[key, value]],
+  );
+  pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+  // The reference says F16 for all that it converts, of BF16 sources too (create.md 5.5).
+  return [...pairs, ["general.quantization_version", u32(2)], ["general.file_type", u32(1)]];
+}
