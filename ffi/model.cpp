@@ -247,3 +247,10 @@ int32_t hutch_detokenize(const hutch_model * model, const int32_t * tokens, int3
 int32_t hutch_token_piece(const hutch_model * model, int32_t token, bool special, char * buffer, int32_t size) {
     return hutch::guarded([&] { return llama_token_to_piece(model->vocab, token, buffer, size, 0, special); }, INT32_MIN);
 }
+
+int32_t hutch_token_attributes(const hutch_model * model, int32_t token) {
+    if (token < 0 || token >= llama_vocab_n_tokens(model->vocab)) {
+        return hutch::fail(HUTCH_STATUS_INVALID, "token " + std::to_string(token) + " is not in the vocabulary");
+    }
+    return static_cast<int32_t>(llama_vocab_get_attr(model->vocab, token));
+}

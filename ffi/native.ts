@@ -29,6 +29,14 @@ export const facts = {
   causal: 15,
 } as const;
 
+/** Bits of `llama_token_attr` in llama.h. */
+export const tokenAttributes = {
+  unknown: 1 << 0,
+  control: 1 << 3,
+  stripsLeft: 1 << 7,
+  stripsRight: 1 << 8,
+} as const;
+
 export interface NativeLoadOptions {
   readonly numbers: Readonly<Record<string, number>>;
   readonly cacheType: string;
@@ -251,6 +259,11 @@ export class NativeModel {
       length = this.#lib.hutch_token_piece(this.#model, token, special, buffer, buffer.length);
     }
     return buffer.slice(0, Math.max(0, length));
+  }
+
+  /** Bits of `tokenAttributes`. */
+  attributes(token: number): number {
+    return this.#lib.hutch_token_attributes(this.#model, token);
   }
 
   /** @throws EngineError with the template's own words */

@@ -44,6 +44,8 @@ export interface LoadedModelInfo {
   readonly embeddingLength: number;
   /** Whether a full context can be shifted (llama.h `llama_memory_can_shift`). */
   readonly canShift: boolean;
+  /** Tokens that mean something to the model rather than being text, with their texts. */
+  readonly specialTokens: readonly { readonly id: number; readonly text: string }[];
   /** The GGUF's Jinja chat template; undefined when it has none. */
   readonly chatTemplate?: string;
   /** Bytes held for weights, KV cache and compute buffers; `gpu` is the share on GPUs. */
@@ -53,12 +55,13 @@ export interface LoadedModelInfo {
 }
 
 /**
- * A piece of a prompt. `parseSpecial` says whether texts like `<|im_end|>` become special tokens:
- * true for what templates write, false for what users write.
+ * A piece of a prompt. Texts side by side are one text to the tokenizer, but texts like `<|im_end|>`
+ * become special tokens only where they stand whole inside one piece with `parseSpecial`: so what
+ * users write is kept from it by cutting it there. `texts` are the pieces that tokens were made of.
  */
 export type PromptPart =
   | { readonly text: string; readonly parseSpecial: boolean }
-  | { readonly tokens: readonly number[] };
+  | { readonly tokens: readonly number[]; readonly texts?: readonly string[] };
 
 /** Sampling, fully resolved (api.md 4). */
 export interface Sampling {
@@ -83,13 +86,14 @@ export interface Sampling {
 }
 
 export interface GenerateRequest {
-  /** Pieces are tokenised one by one and joined; BOS is put in front when the tokenizer wants one and it is not there. */
   readonly prompt: readonly PromptPart[];
-  /** Whether BOS (or what the tokenizer adds by itself) is put in front. */
+  /** Whether BOS is put in front, when the tokenizer wants one and it is not there. */
   readonly addSpecial: boolean;
   readonly sampling: Sampling;
   /** Texts that end the answer and are not part of it; no empty ones. */
   readonly stop: readonly string[];
+  /** Texts of special tokens that are shown in the answer when the model writes them; others are not. */
+  readonly visible: readonly string[];
   /** Most tokens to sample, >= 1. */
   readonly maxTokens: number;
   /** What happens when the context is full: drop the middle and go on, or end with `length`. */
@@ -123,6 +127,8 @@ export type GenerateEvent =
       readonly promptTokens: number;
       /** Those of them that were still in the KV cache. */
       readonly cachedTokens: number;
+      /** Tokens that were dropped to make room while the answer was written. */
+      readonly shiftedTokens: number;
       readonly promptNs: number;
       /** Sampled tokens, the end token and tokens of a stop text included. */
       readonly evalTokens: number;
@@ -150,6 +156,11 @@ export interface LoadedModel extends AsyncDisposable {
     text: string,
     options: { addSpecial: boolean; parseSpecial: boolean },
   ): Promise<number[]>;
+  /** Token ids of a prompt, as `generate` would make them. */
+  tokenizePrompt(
+    prompt: readonly PromptPart[],
+    options: { addSpecial: boolean },
+  ): Promise<readonly number[]>;
   /** Text of tokens, special ones written out, malformed UTF-8 replaced. */
   detokenize(tokens: readonly number[]): Promise<string>;
   /** The prompt that the GGUF's Jinja template (ChatML when it has none) makes of a conversation. */

@@ -15,9 +15,12 @@ import type {
   LoadedModel,
   LoadedModelInfo,
   LoadSpec,
+  PromptPart,
   TemplateRequest,
 } from "./engine.ts";
+import { PromptTokenizer } from "./runner/prompt-tokens.ts";
 import { TextAssembler } from "./runner/text.ts";
+import { SpecialTexts } from "./special-texts.ts";
 
 export interface FakeOptions {
   /** What a prompt is answered with; by default its own words, over and over. */
@@ -31,8 +34,34 @@ export interface FakeOptions {
   readonly crashAfter?: number;
 }
 
-/** Tokens are the characters' code points, BOS is 1. */
+/** Tokens are the characters' code points, BOS is 1, and behind all characters stand ChatML's marks. */
 const bos = 1;
+const vocabularySize = 0x110002;
+const specials = ["<|im_start|>", "<|im_end|>"].map((text, i) => ({
+  id: 0x110000 + i,
+  text,
+  stripsLeft: false,
+  stripsRight: false,
+  control: true,
+}));
+const specialTexts = new SpecialTexts(specials.map(({ text }) => text));
+const codePoints = (text: string) => Array.from(text, (letter) => letter.codePointAt(0) ?? 0);
+
+/** Token ids of a text whose special tokens count. */
+function parseTokens(text: string): number[] {
+  const found = specialTexts.find(text);
+  if (found === undefined) return codePoints(text);
+  const end = found.at + found.length;
+  const id = specials.find((special) => special.text === text.slice(found.at, end))?.id ?? 0;
+  return [...codePoints(text.slice(0, found.at)), id, ...parseTokens(text.slice(end))];
+}
+
+const prompts = new PromptTokenizer({
+  specials,
+  tokenize: (text, parseSpecial) =>
+    Int32Array.from(parseSpecial ? parseTokens(text) : codePoints(text)),
+  spell: codePoints,
+});
 
 export class FakeEngine implements Engine {
   readonly #options: FakeOptions;
@@ -79,24 +108,36 @@ class FakeModel implements LoadedModel {
       contextLength: spec.contextLength,
       trainedContextLength: 1 << 20,
       slots: spec.slots,
-      vocabularySize: 0x110000,
+      vocabularySize,
       addsBos: true,
       embeddingLength: 8,
       canShift: true,
+      specialTokens: specials.map(({ id, text }) => ({ id, text })),
       memory: { total: 1 << 20, gpu: 0 },
       loadNs: 1,
     };
   }
 
-  async tokenize(text: string, options: { addSpecial: boolean }): Promise<number[]> {
-    const tokens = Array.from(text, (character) => character.codePointAt(0) ?? 0);
+  async tokenize(
+    text: string,
+    options: { addSpecial: boolean; parseSpecial: boolean },
+  ): Promise<number[]> {
+    const tokens = options.parseSpecial ? parseTokens(text) : codePoints(text);
     return options.addSpecial ? [bos, ...tokens] : tokens;
+  }
+
+  async tokenizePrompt(
+    prompt: readonly PromptPart[],
+    options: { addSpecial: boolean },
+  ): Promise<readonly number[]> {
+    const tokens = prompts.tokens(prompt).flatMap((part) => Array.from(part));
+    return options.addSpecial && tokens[0] !== bos ? [bos, ...tokens] : tokens;
   }
 
   async detokenize(tokens: readonly number[]): Promise<string> {
     return tokens
       .filter((token) => token !== bos)
-      .map((token) => String.fromCodePoint(token))
+      .map((token) => specials.find(({ id }) => id === token)?.text ?? String.fromCodePoint(token))
       .join("");
   }
 
@@ -126,16 +167,7 @@ class FakeModel implements LoadedModel {
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
     this.#alive(signal);
-    const prompt: number[] = [];
-    for (const part of request.prompt) {
-      prompt.push(
-        ...("tokens" in part
-          ? part.tokens
-          : await this.tokenize(part.text, {
-              addSpecial: request.addSpecial && prompt.length === 0,
-            })),
-      );
-    }
+    const prompt = await this.tokenizePrompt(request.prompt, request);
     const { contextLength } = this.info;
     if (prompt.length > contextLength - 1) {
       throw new ContextOverflowError(
@@ -200,12 +232,14 @@ class FakeModel implements LoadedModel {
     const rest = assembler.end();
     if (rest !== "") yield { type: "text", text: rest };
     this.#cached = prompt;
-    const context = await this.tokenize(text + output + rest, { addSpecial: false });
+    const whole = text + output + rest;
+    const context = await this.tokenize(whole, { addSpecial: false, parseSpecial: true });
     yield {
       type: "done",
       reason,
       promptTokens: prompt.length,
       cachedTokens: common,
+      shiftedTokens: 0,
       promptNs: 1000,
       evalTokens: tokens,
       evalNs: 1000 * tokens,

@@ -19,6 +19,7 @@ import type {
   LoadedModel,
   LoadedModelInfo,
   LoadSpec,
+  PromptPart,
   TemplateRequest,
 } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -143,6 +144,14 @@ class Child implements LoadedModel {
     options: { addSpecial: boolean; parseSpecial: boolean },
   ): Promise<number[]> {
     const report = await this.#ask({ type: "tokenize", id: this.#ids++, text, ...options });
+    return report.type === "tokens" ? report.tokens : unexpected(report);
+  }
+
+  async tokenizePrompt(
+    prompt: readonly PromptPart[],
+    { addSpecial }: { addSpecial: boolean },
+  ): Promise<readonly number[]> {
+    const report = await this.#ask({ type: "prompt", id: this.#ids++, prompt, addSpecial });
     return report.type === "tokens" ? report.tokens : unexpected(report);
   }
 

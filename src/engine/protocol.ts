@@ -5,7 +5,13 @@
  */
 import { type Static, type TSchema, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { GenerateEvent, GenerateRequest, LoadedModelInfo, LoadSpec } from "./engine.ts";
+import type {
+  GenerateEvent,
+  GenerateRequest,
+  LoadedModelInfo,
+  LoadSpec,
+  PromptPart,
+} from "./engine.ts";
 
 const Id = t.Integer({ minimum: 0 });
 const Tokens = t.Array(t.Integer());
@@ -41,16 +47,19 @@ const SamplingShape = t.Object({
   mirostatEta: t.Number(),
 });
 
+const Prompt = t.Array(
+  t.Union([
+    t.Object({ text: t.String(), parseSpecial: t.Boolean() }),
+    t.Object({ tokens: Tokens, texts: t.Optional(t.Array(t.String())) }),
+  ]),
+);
+
 const GenerateShape = t.Object({
-  prompt: t.Array(
-    t.Union([
-      t.Object({ text: t.String(), parseSpecial: t.Boolean() }),
-      t.Object({ tokens: Tokens }),
-    ]),
-  ),
+  prompt: Prompt,
   addSpecial: t.Boolean(),
   sampling: SamplingShape,
   stop: t.Array(t.String({ minLength: 1 })),
+  visible: t.Array(t.String({ minLength: 1 })),
   maxTokens: t.Integer({ minimum: 1 }),
   shift: t.Boolean(),
   keep: t.Integer(),
@@ -77,6 +86,7 @@ export const Command = t.Union([
     addSpecial: t.Boolean(),
     parseSpecial: t.Boolean(),
   }),
+  t.Object({ type: t.Literal("prompt"), id: Id, prompt: Prompt, addSpecial: t.Boolean() }),
   t.Object({ type: t.Literal("detokenize"), id: Id, tokens: Tokens }),
   t.Object({
     type: t.Literal("render"),
@@ -111,6 +121,7 @@ const EventShape = t.Union([
     reason: t.Union([t.Literal("stop"), t.Literal("length")]),
     promptTokens: t.Integer({ minimum: 0 }),
     cachedTokens: t.Integer({ minimum: 0 }),
+    shiftedTokens: t.Integer({ minimum: 0 }),
     promptNs: t.Integer({ minimum: 0 }),
     evalTokens: t.Integer({ minimum: 0 }),
     evalNs: t.Integer({ minimum: 0 }),
@@ -137,6 +148,7 @@ export const Report = t.Union([
       addsBos: t.Boolean(),
       embeddingLength: t.Integer(),
       canShift: t.Boolean(),
+      specialTokens: t.Array(t.Object({ id: t.Integer(), text: t.String() })),
       chatTemplate: t.Optional(t.String()),
       memory: t.Object({ total: t.Number(), gpu: t.Number() }),
     }),
@@ -156,7 +168,7 @@ type ReportShape = Static<typeof Report>;
 
 /** The unions as the code uses them: the same shapes, with the engine's own (read-only) types. */
 export type Command =
-  | Exclude<CommandShape, { type: "load" | "generate" }>
+  | Exclude<CommandShape, { type: "load" | "generate" | "prompt" }>
   | (Omit<Extract<CommandShape, { type: "load" }>, "spec" | "libraries"> & {
       spec: LoadSpec;
       libraries: {
@@ -165,7 +177,8 @@ export type Command =
         libraryFolder?: string | undefined;
       };
     })
-  | { type: "generate"; id: number; request: GenerateRequest };
+  | { type: "generate"; id: number; request: GenerateRequest }
+  | { type: "prompt"; id: number; prompt: readonly PromptPart[]; addSpecial: boolean };
 export type Report =
   | Exclude<ReportShape, { type: "events" | "ready" }>
   | { type: "ready"; info: Omit<LoadedModelInfo, "loadNs"> }

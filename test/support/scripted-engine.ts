@@ -34,6 +34,8 @@ export class ScriptedEngine implements Engine {
   /** Events that readers took. */
   taken = 0;
   readonly models = new Set<ScriptedModel>();
+  /** Texts of special tokens; they count as characters all the same. */
+  specials: readonly string[] = ["<|im_start|>", "<|im_end|>"];
 
   async load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel> {
     this.loads.push(spec);
@@ -73,6 +75,7 @@ class ScriptedModel implements LoadedModel {
       addsBos: false,
       embeddingLength: 4,
       canShift: true,
+      specialTokens: engine.specials.map((text, i) => ({ id: 0x11_0000 + i, text })),
       memory: { total: 1_000_000, gpu: 0 },
       loadNs: 5,
     };
@@ -80,6 +83,10 @@ class ScriptedModel implements LoadedModel {
 
   async tokenize(text: string): Promise<number[]> {
     return codePoints(text);
+  }
+
+  async tokenizePrompt(prompt: readonly PromptPart[]): Promise<readonly number[]> {
+    return codePoints(textOf(prompt));
   }
 
   async detokenize(tokens: readonly number[]): Promise<string> {
@@ -121,6 +128,7 @@ class ScriptedModel implements LoadedModel {
         reason: answer?.reason ?? "stop",
         promptTokens: codePoints(prompt).length,
         cachedTokens: 0,
+        shiftedTokens: 0,
         promptNs: 3000,
         evalTokens: codePoints(text).length + 1,
         evalNs: 4000,

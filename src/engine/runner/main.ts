@@ -10,6 +10,7 @@ import type { LoadSpec } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
 import { toFailure } from "./failure.ts";
 import { Runner } from "./runner.ts";
+import { NativeVocabulary } from "./vocabulary.ts";
 
 type LoadCommand = Extract<Command, { type: "load" }>;
 
@@ -39,7 +40,7 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
   });
 }
 
-function readyReport(model: NativeModel, spec: LoadSpec): Report {
+function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: LoadSpec): Report {
   const template = model.template();
   const cells = model.fact(facts.context);
   return {
@@ -52,6 +53,7 @@ function readyReport(model: NativeModel, spec: LoadSpec): Report {
       addsBos: model.fact(facts.addsBos) === 1,
       embeddingLength: model.fact(facts.embedding),
       canShift: model.fact(facts.canShift) === 1,
+      specialTokens: vocabulary.specials.map(({ id, text }) => ({ id, text })),
       ...(template === undefined ? {} : { chatTemplate: template }),
       memory: { total: model.fact(facts.memoryTotal), gpu: model.fact(facts.memoryGpu) },
     },
@@ -77,9 +79,10 @@ export function runRunner(): Promise<number> {
       native.dieWithParent(command.parent);
       const { size } = statSync(command.spec.path);
       model = loadModel(native, command.spec, size);
-      runner = new Runner(model, command.spec, size, send);
+      const vocabulary = new NativeVocabulary(model);
+      runner = new Runner(model, vocabulary, command.spec, size, send);
       native.drainLog();
-      send(readyReport(model, command.spec));
+      send(readyReport(model, vocabulary, command.spec));
     } catch (error) {
       const log = native?.drainLog() ?? "";
       const failure =
@@ -124,6 +127,11 @@ function handle(
         break;
       case "tokenize": {
         const tokens = runner.tokenize(message.text, message.addSpecial, message.parseSpecial);
+        send({ type: "tokens", id, tokens: Array.from(tokens) });
+        break;
+      }
+      case "prompt": {
+        const tokens = runner.promptTokens(message.prompt, message.addSpecial);
         send({ type: "tokens", id, tokens: Array.from(tokens) });
         break;
       }

@@ -12,12 +12,19 @@ import {
   status,
 } from "../../../ffi/native.ts";
 import { ContextOverflowError, EngineError } from "../../errors.ts";
-import type { GenerateEvent, GenerateRequest, LoadSpec, TokenLogprob } from "../engine.ts";
+import type {
+  GenerateEvent,
+  GenerateRequest,
+  LoadSpec,
+  PromptPart,
+  TokenLogprob,
+} from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
 import { embedAll } from "./embed.ts";
 import { toFailure } from "./failure.ts";
 import { planStep, promptChunk, type Share } from "./plan.ts";
 import { chooseSlot } from "./prefix.ts";
+import { PromptTokenizer, type Vocabulary } from "./prompt-tokens.ts";
 import { Active, Slot } from "./slot.ts";
 
 type EmbedCommand = Extract<Command, { type: "embed" }>;
@@ -33,9 +40,15 @@ interface Waiting {
 /** Longest text handed to the tokenizer, in UTF-16 units: beyond it no context is long enough. */
 const longestText = 64 * 1024 * 1024;
 
+function refuseEndless(text: string): void {
+  if (text.length > longestText) throw new EngineError("the text is too long to tokenise");
+}
+
 export class Runner {
   readonly #model: NativeModel;
   readonly #spec: LoadSpec;
+  readonly #prompts: PromptTokenizer;
+  readonly #special: ReadonlyMap<string, number>;
   readonly #send: (report: Report) => void;
   readonly #slots: Slot[];
   readonly #step: StepBuffers;
@@ -56,12 +69,15 @@ export class Runner {
 
   constructor(
     model: NativeModel,
+    vocabulary: Vocabulary,
     spec: LoadSpec,
     fileBytes: number,
     send: (report: Report) => void,
   ) {
     this.#model = model;
     this.#spec = spec;
+    this.#prompts = new PromptTokenizer(vocabulary);
+    this.#special = new Map(vocabulary.specials.map(({ id, text }) => [text, id]));
     this.#send = send;
     this.#slots = Array.from({ length: model.fact(facts.slots) }, (_, i) => new Slot(i));
     this.#step = new StepBuffers(model.fact(facts.batch));
@@ -78,7 +94,7 @@ export class Runner {
       if (this.#model.fact(facts.generates) !== 1) {
         throw new EngineError("the model cannot generate text");
       }
-      const prompt = this.#promptTokens(request);
+      const prompt = this.promptTokens(request.prompt, request.addSpecial);
       if (prompt.length === 0) throw new EngineError("the prompt has no tokens");
       // By the cells, not the plain context length: the engine rounds that up (api.md 4).
       if (prompt.length > this.#cells - 1) {
@@ -118,20 +134,18 @@ export class Runner {
   }
 
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array {
-    if (text.length > longestText) throw new EngineError("the text is too long to tokenise");
+    refuseEndless(text);
     return this.#model.tokenize(text, addSpecial, parseSpecial);
   }
 
-  #promptTokens(request: GenerateRequest): Int32Array {
-    const parts = request.prompt.map((part) =>
-      "tokens" in part
-        ? Int32Array.from(part.tokens)
-        : this.tokenize(part.text, false, part.parseSpecial),
-    );
+  /** Tokens of a prompt; BOS in front when the tokenizer wants one and it is not there. */
+  promptTokens(prompt: readonly PromptPart[], addSpecial: boolean): Int32Array {
+    for (const part of prompt) if ("text" in part) refuseEndless(part.text);
+    const parts = this.#prompts.tokens(prompt);
     const only = parts[0];
     const first = parts.find(({ length }) => length > 0)?.[0];
-    const bos = request.addSpecial && this.#addsBos && this.#bos >= 0 && first !== this.#bos;
-    if (parts.length === 1 && only !== undefined && !bos) return only;
+    const bos = addSpecial && this.#addsBos && this.#bos >= 0 && first !== this.#bos;
+    if (parts.length === 1 && only instanceof Int32Array && !bos) return only;
     const whole = new Int32Array(parts.reduce((sum, { length }) => sum + length, bos ? 1 : 0));
     let at = 0;
     if (bos) whole[at++] = this.#bos;
@@ -220,11 +234,17 @@ export class Runner {
           kept,
           sampler,
           waiting.order,
+          this.#idsOf(waiting.request.visible),
         );
         slot.active.paused = waiting.paused;
         slot.active.promptSince = performance.now();
       });
     }
+  }
+
+  /** Ids of special tokens; texts of others are visible anyway. */
+  #idsOf(texts: readonly string[]): ReadonlySet<number> {
+    return new Set(texts.map((text) => this.#special.get(text)).filter((id) => id !== undefined));
   }
 
   #copy(from: number, slot: Slot): void {
@@ -325,6 +345,7 @@ export class Runner {
     this.#model.remove(slot.sequence, keep, keep + dropped);
     this.#model.shift(slot.sequence, keep + dropped, slot.tokens.length, -dropped);
     slot.tokens.splice(keep, dropped);
+    active.shifted += dropped;
     return true;
   }
 
@@ -351,7 +372,9 @@ export class Runner {
       this.#finish(slot, active, "stop");
       return;
     }
-    const piece = active.assembler.push(sampled.bytes);
+    const shown = active.visible.has(sampled.token);
+    const bytes = shown ? this.#model.piece(sampled.token, true) : sampled.bytes;
+    const piece = active.assembler.push(bytes);
     if (active.request.wantContext) active.output += piece.text;
     const { logprobs } = active.request;
     if (piece.text !== "" || (logprobs !== undefined && !piece.stopped)) {
@@ -400,12 +423,17 @@ export class Runner {
 
   /** Tokens of prompt text plus answer, without BOS (api.md 5). */
   #context(active: Active): number[] {
-    const prompt = active.request.prompt
-      .map((part) =>
-        "tokens" in part ? this.#model.detokenize(Int32Array.from(part.tokens)) : part.text,
-      )
-      .join("");
-    return Array.from(this.#model.tokenize(prompt + active.output, false, true));
+    const texts = active.request.prompt.flatMap((part) => {
+      if ("text" in part) return [part];
+      const own = part.texts ?? [this.#model.detokenize(Int32Array.from(part.tokens))];
+      return own.map((text) => ({ text, parseSpecial: true }));
+    });
+    const last = texts.at(-1);
+    const answer = { text: active.output, parseSpecial: true };
+    const whole = last?.parseSpecial
+      ? [...texts.slice(0, -1), { ...answer, text: last.text + active.output }]
+      : [...texts, answer];
+    return Array.from(this.promptTokens(whole, false));
   }
 
   #release(slot: Slot): void {

@@ -12,6 +12,8 @@ export class Active {
   /** Sampled, but not yet evaluated. */
   pending = -1;
   evalTokens = 0;
+  /** Tokens dropped to make room. */
+  shifted = 0;
   paused = false;
   /** Raw text so far, kept only when the final `context` is wanted. */
   output = "";
@@ -27,6 +29,8 @@ export class Active {
     readonly sampler: NativeSampler,
     /** Order of arrival. */
     readonly order: number,
+    /** Special tokens that are shown. */
+    readonly visible: ReadonlySet<number>,
   ) {
     this.evaluated = cached;
     this.assembler = new TextAssembler(request.stop);
@@ -44,6 +48,7 @@ export class Active {
       reason,
       promptTokens: this.prompt.length,
       cachedTokens: this.cached,
+      shiftedTokens: this.shifted,
       promptNs: Math.round((this.evalSince - this.promptSince) * 1e6),
       evalTokens: this.evalTokens,
       evalNs: Math.max(1, Math.round((now - this.evalSince) * 1e6)),

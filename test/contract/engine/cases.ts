@@ -46,6 +46,7 @@ export function request(text: string, more: Partial<GenerateRequest> = {}): Gene
       mirostatEta: 0.1,
     },
     stop: [],
+    visible: [],
     maxTokens: 16,
     shift: true,
     keep: 4,

@@ -1,0 +1,127 @@
+/**
+ * From the pieces of a prompt to tokens. Texts side by side are one text to the tokenizer; but a
+ * special token is only seen where its text stands whole inside one piece that may hold special
+ * tokens. So what a user wrote never becomes one (engine.ts, `PromptPart`), and a prompt without such
+ * texts is tokenised exactly as if it were one text.
+ */
+import type { PromptPart } from "../engine.ts";
+import { SpecialTexts } from "../special-texts.ts";
+
+/** A token that means something to the model rather than being text. */
+export interface SpecialToken {
+  readonly id: number;
+  readonly text: string;
+  /** White space before or after its text is not part of the prompt. */
+  readonly stripsLeft: boolean;
+  readonly stripsRight: boolean;
+  /** False for the unknown token, which plain text may become. */
+  readonly control: boolean;
+}
+
+/** The tokenizer of a loaded model. */
+export interface Vocabulary {
+  readonly specials: readonly SpecialToken[];
+  tokenize(text: string, parseSpecial: boolean): Int32Array;
+  /** Ids of tokens that spell a text one character, or one byte, at a time. */
+  spell(text: string): readonly number[];
+}
+
+type Piece = Extract<PromptPart, { text: string }>;
+
+export class PromptTokenizer {
+  readonly #vocabulary: Vocabulary;
+  readonly #texts: SpecialTexts;
+  readonly #byText: ReadonlyMap<string, SpecialToken>;
+  readonly #controls: ReadonlyMap<number, string>;
+
+  constructor(vocabulary: Vocabulary) {
+    const { specials } = vocabulary;
+    this.#vocabulary = vocabulary;
+    this.#texts = new SpecialTexts(specials.map(({ text }) => text));
+    this.#byText = new Map(specials.map((special) => [special.text, special]));
+    this.#controls = new Map(
+      specials.filter(({ control }) => control).map(({ id, text }) => [id, text]),
+    );
+  }
+
+  /** Tokens of the pieces, without anything that the tokenizer adds by itself. */
+  tokens(parts: readonly PromptPart[]): ArrayLike<number>[] {
+    const out: ArrayLike<number>[] = [];
+    for (let at = 0; at < parts.length; ) {
+      const part = parts[at];
+      if (part === undefined) break;
+      if ("tokens" in part) {
+        out.push(part.tokens);
+        at++;
+        continue;
+      }
+      const run: Piece[] = [];
+      for (let next = parts[at]; next !== undefined && "text" in next; next = parts[++at]) {
+        run.push(next);
+      }
+      out.push(this.#run(run));
+    }
+    return out;
+  }
+
+  #run(pieces: readonly Piece[]): ArrayLike<number> {
+    const text = pieces.map((piece) => piece.text).join("");
+    return this.#isPlain(pieces, text)
+      ? this.#vocabulary.tokenize(text, true)
+      : this.#apart(pieces);
+  }
+
+  /** Whether every special text of the joined text stands whole in a piece that may hold it. */
+  #isPlain(pieces: readonly Piece[], text: string): boolean {
+    if (pieces.length === 1 && pieces[0]?.parseSpecial) return true;
+    let piece = 0;
+    let end = pieces[0]?.text.length ?? 0;
+    for (let found = this.#texts.find(text); found; ) {
+      while (found.at >= end && piece < pieces.length - 1) end += pieces[++piece]?.text.length ?? 0;
+      if (!pieces[piece]?.parseSpecial || found.at + found.length > end) return false;
+      found = this.#texts.find(text, found.at + found.length);
+    }
+    return true;
+  }
+
+  /** Special tokens that templates wrote, and between them text without any. */
+  #apart(pieces: readonly Piece[]): number[] {
+    const out: number[] = [];
+    let text = "";
+    let before: SpecialToken | undefined;
+    const flush = (after: SpecialToken | undefined) => {
+      if (before?.stripsRight) text = text.trimStart();
+      if (after?.stripsLeft) text = text.trimEnd();
+      if (text !== "") this.#plain(text, out);
+      if (after !== undefined) out.push(after.id);
+      text = "";
+      before = after;
+    };
+    for (const piece of pieces) {
+      let at = 0;
+      while (piece.parseSpecial) {
+        const found = this.#texts.find(piece.text, at);
+        if (found === undefined) break;
+        const end = found.at + found.length;
+        text += piece.text.slice(at, found.at);
+        flush(this.#byText.get(piece.text.slice(found.at, end)));
+        at = end;
+      }
+      text += piece.text.slice(at);
+    }
+    flush(undefined);
+    return out;
+  }
+
+  /**
+   * Text that holds no special token. Vocabularies of sentencepiece can put one together from pieces
+   * all the same: such a text is spelled.
+   */
+  #plain(text: string, out: number[]): void {
+    for (const token of this.#vocabulary.tokenize(text, false)) {
+      const control = this.#controls.get(token);
+      if (control === undefined) out.push(token);
+      else out.push(...this.#vocabulary.spell(control));
+    }
+  }
+}

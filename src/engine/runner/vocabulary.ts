@@ -1,0 +1,74 @@
+/** The tokenizer of a loaded model as prompts need it: which tokens are special, and how to spell. */
+import { facts, type NativeModel, tokenAttributes } from "../../../ffi/native.ts";
+import type { SpecialToken, Vocabulary } from "./prompt-tokens.ts";
+
+function specialsOf(model: NativeModel): SpecialToken[] {
+  const { control, unknown, stripsLeft, stripsRight } = tokenAttributes;
+  const decoder = new TextDecoder();
+  const found: SpecialToken[] = [];
+  const count = model.fact(facts.vocabulary);
+  for (let id = 0; id < count; id++) {
+    const bits = model.attributes(id);
+    if ((bits & (control | unknown)) === 0) continue;
+    found.push({
+      id,
+      text: decoder.decode(model.piece(id, true)),
+      stripsLeft: (bits & stripsLeft) !== 0,
+      stripsRight: (bits & stripsRight) !== 0,
+      control: (bits & control) !== 0,
+    });
+  }
+  return found.filter(({ text }) => text !== "");
+}
+
+/** Bytes as a key: one character each. */
+const keyOf = (bytes: Uint8Array) => String.fromCharCode(...bytes);
+
+export class NativeVocabulary implements Vocabulary {
+  readonly specials: readonly SpecialToken[];
+  readonly #model: NativeModel;
+  /** Plain tokens by their bytes, those of a single character; made when first needed. */
+  #letters: Map<string, number> | undefined;
+
+  constructor(model: NativeModel) {
+    this.#model = model;
+    this.specials = specialsOf(model);
+  }
+
+  tokenize(text: string, parseSpecial: boolean): Int32Array {
+    return this.#model.tokenize(text, false, parseSpecial);
+  }
+
+  spell(text: string): readonly number[] {
+    this.#letters ??= this.#readLetters();
+    const encoder = new TextEncoder();
+    const ids: number[] = [];
+    for (const character of text) {
+      const bytes = encoder.encode(character);
+      const whole = this.#letters.get(keyOf(bytes));
+      if (whole !== undefined) ids.push(whole);
+      else ids.push(...this.#byBytes(bytes, this.#letters));
+    }
+    return ids;
+  }
+
+  /** A vocabulary without tokens for bytes cannot spell every character: such ones are left out. */
+  #byBytes(bytes: Uint8Array, letters: ReadonlyMap<string, number>): number[] {
+    return [...bytes]
+      .map((byte) => letters.get(String.fromCharCode(byte)))
+      .filter((id) => id !== undefined);
+  }
+
+  #readLetters(): Map<string, number> {
+    const { control, unknown } = tokenAttributes;
+    const letters = new Map<string, number>();
+    const count = this.#model.fact(facts.vocabulary);
+    for (let id = 0; id < count; id++) {
+      if ((this.#model.attributes(id) & (control | unknown)) !== 0) continue;
+      const bytes = this.#model.piece(id, false);
+      // A character is four bytes at most.
+      if (bytes.length >= 1 && bytes.length <= 4) letters.set(keyOf(bytes), id);
+    }
+    return letters;
+  }
+}
