@@ -4,6 +4,7 @@
  * template's rendering and the number of tokens.
  */
 import type { TemplateRequest } from "../engine/engine.ts";
+import type { SpecialTexts } from "../engine/special-texts.ts";
 import { ContextOverflowError, UnsupportedError } from "../errors.ts";
 import type { TemplateChoice } from "../model/capabilities.ts";
 import type { ChatMessage, Conversation } from "./messages.ts";
@@ -11,6 +12,7 @@ import { renderGo } from "./render-go.ts";
 import { rendererNamed } from "./renderers/table.ts";
 import { ImageMarkers } from "./renderers/turns.ts";
 import { ThinkingSplitter } from "./thinking.ts";
+import { markConversation } from "./user-text.ts";
 
 /** The prompt side of a stored model. */
 export interface PromptSource {
@@ -19,20 +21,30 @@ export interface PromptSource {
   readonly goTemplate: string | undefined;
   /** Name of a built-in renderer. */
   readonly renderer: string | undefined;
+  /** Tags of the model's thinking, when it has any. */
+  readonly thinkTags: readonly string[];
   /** Old thinking is cut from the history (family qwen3, model deepseek-r1). */
   readonly stripsThinking: boolean;
 }
 
 /** What the engine does for prompts. */
 export interface PromptEngine {
+  /** Texts of the tokens that mean something to the model rather than being text. */
+  readonly specials: SpecialTexts;
   applyTemplate(request: TemplateRequest): Promise<string>;
-  countTokens(text: string): Promise<number>;
+  /** Tokens of a prompt in pieces across which no special token reaches. */
+  tokenize(pieces: readonly string[]): Promise<readonly number[]>;
 }
 
 export interface FittedPrompt {
-  readonly text: string;
+  /** The prompt, cut where a special token would reach from a user's text into more. */
+  readonly pieces: readonly string[];
+  /** Tokens of it, where they had to be counted. */
+  readonly tokens?: readonly number[];
   /** Messages dropped from the front. */
   readonly dropped: number;
+  /** Tokens that these had in the prompt. */
+  readonly droppedTokens: number;
 }
 
 /** The conversation as the GGUF's Jinja template gets it (template.md 8). */
@@ -119,25 +131,63 @@ function withoutFirst(messages: readonly ChatMessage[], count: number): ChatMess
   return [...system, ...messages.slice(count)];
 }
 
+export interface FitOptions {
+  /** Most tokens that the prompt may have. */
+  readonly limit: number;
+  readonly truncate: boolean;
+  /** Tokens that each image takes beside the text. */
+  readonly imageTokens: number;
+}
+
 /**
- * Renders a conversation so that it fits: drops the oldest messages, one at a time, while it has more
- * tokens than `limit`; system messages and the last message always stay.
+ * Renders a conversation so that it fits: drops as few of the oldest messages as are needed for the
+ * prompt to have at most `limit` tokens; system messages and the last message always stay. How many
+ * are needed is looked for by halving: a message less never makes a prompt longer.
  */
 export async function fitChat(
   source: PromptSource,
   conversation: Conversation,
   engine: PromptEngine,
-  options: { limit: number; truncate: boolean },
+  options: FitOptions,
 ): Promise<FittedPrompt> {
-  const { messages } = conversation;
-  for (let dropped = 0; ; dropped++) {
-    const kept = withoutFirst(messages, dropped);
-    const text = await renderChat(source, { ...conversation, messages: kept }, engine);
-    if (!options.truncate || dropped >= messages.length - 1) return { text, dropped };
+  const { value, pieces: cut } = markConversation(engine.specials, conversation, source.thinkTags);
+  const { messages } = value;
+  const attempt = async (count: number): Promise<Attempt> => {
+    const kept = withoutFirst(messages, count);
+    const pieces = cut(await renderChat(source, { ...value, messages: kept }, engine));
+    const images = kept.reduce((sum, message) => sum + (message.images?.length ?? 0), 0);
+    const room = options.limit - images * options.imageTokens;
+    const found = { pieces, dropped: messages.length - kept.length };
     // Counting costs a round trip: texts that cannot be too long need none.
-    if (new TextEncoder().encode(text).length <= options.limit) return { text, dropped };
-    if ((await engine.countTokens(text)) <= options.limit) return { text, dropped };
+    if (byteLength(pieces) <= room) return { ...found, fits: true };
+    const tokens = await engine.tokenize(pieces);
+    return { ...found, tokens, fits: tokens.length <= room };
+  };
+  const whole = await attempt(0);
+  if (whole.fits || !options.truncate || messages.length < 2) return { ...whole, droppedTokens: 0 };
+  let best = await attempt(messages.length - 1);
+  for (let low = 1, high = messages.length - 1; low < high; ) {
+    const middle = (low + high) >> 1;
+    const found = await attempt(middle);
+    if (found.fits) {
+      best = found;
+      high = middle;
+    } else low = middle + 1;
   }
+  const left = best.tokens ?? (await engine.tokenize(best.pieces));
+  const droppedTokens = Math.max(0, (whole.tokens?.length ?? 0) - left.length);
+  return { pieces: best.pieces, tokens: left, dropped: best.dropped, droppedTokens };
+}
+
+interface Attempt {
+  readonly pieces: readonly string[];
+  readonly tokens?: readonly number[];
+  readonly dropped: number;
+  readonly fits: boolean;
+}
+
+function byteLength(pieces: readonly string[]): number {
+  return pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
 }
 
 /** Text for a prompt that must not be cut (api.md 7.5). */

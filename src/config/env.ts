@@ -27,6 +27,8 @@ export interface Config {
   readonly origins: readonly string[];
   readonly noPrune: boolean;
   readonly goTemplate: boolean | undefined;
+  /** Answers carry the additional fields without being asked (docs/additions.md). */
+  readonly extras: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: "text" | "json";
   /** How long running answers may go on when the server is asked to end. */
@@ -110,6 +112,7 @@ export function readConfig(env: Environment = process.env): Config {
     origins: raw("ORIGINS")?.split(",") ?? [],
     noPrune: bool("NOPRUNE"),
     goTemplate: tristate("GO_TEMPLATE"),
+    extras: bool("EXTRAS"),
     logLevel: parseLogLevel(raw("DEBUG")),
     logFormat: logFormat(),
     drainTimeoutNs: duration("DRAIN_TIMEOUT"),

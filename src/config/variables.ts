@@ -42,6 +42,13 @@ export const variables = {
     fallback: "5m",
     help: "How long an idle model stays loaded",
   },
+  EXTRAS: {
+    ...own,
+    reader: "server",
+    kind: "bool",
+    fallback: "0",
+    help: "Answers say what was cut and what came from the cache, in fields that Ollama does not have",
+  },
   CONTEXT_LENGTH: {
     ...server,
     kind: "count",

@@ -2,6 +2,9 @@
  * What a model can do (api.md 2.3, create.md 10), and which of its templates renders prompts
  * (template.md 8). Decided from texts: GGUF head, configuration, Go template, Jinja template.
  */
+import { TemplateError } from "../chat/gotemplate/errors.ts";
+import { cachedTemplate } from "../chat/render-go.ts";
+import { thinkTagsOf } from "../chat/template-marks.ts";
 import type { ModelContent } from "./model.ts";
 import { parserTraits } from "./parser-traits.ts";
 
@@ -26,33 +29,25 @@ interface TemplateTraits {
   readonly roundTrip: boolean;
 }
 
-/** The insides of `{{ … }}`, joined. */
-function actions(template: string): string {
-  return [...template.matchAll(/\{\{-?([\s\S]*?)-?\}\}/g)].map((match) => match[1]).join("\n");
-}
+const noTraits: TemplateTraits = { tools: false, thinking: false, insert: false, roundTrip: false };
 
-/** Literal tags around `.Thinking` inside the range over messages; undefined when there are none. */
-export function thinkTags(template: string): { open: string; close: string } | undefined {
-  if (!/range[^}]*\.Messages/.test(template)) return undefined;
-  const printed = /\{\{-?\s*\.?[\w$.]*\.Thinking\s*-?\}\}/.exec(template);
-  if (printed === null) return undefined;
-  const before = template.slice(0, printed.index);
-  const after = template.slice(printed.index + printed[0].length);
-  const open = /\}\}([^{}]*)$/.exec(before)?.[1]?.trim();
-  const close = /^([^{}]*)(\{\{|$)/.exec(after)?.[1]?.trim();
-  return open && close ? { open, close } : undefined;
-}
-
+/** What a Go template can do; nothing when it does not parse: running it will say why. */
 export function goTraits(template: string): TemplateTraits {
-  const inside = actions(template);
-  const tools = /\.Tools\b/.test(inside);
+  let fields: ReadonlySet<string>;
+  try {
+    fields = cachedTemplate(template).fields();
+  } catch (error) {
+    if (error instanceof TemplateError) return noTraits;
+    throw error;
+  }
+  const tools = fields.has("tools");
   return {
     tools,
-    insert: /\.Suffix\b/.test(inside),
-    thinking: thinkTags(template) !== undefined,
+    insert: fields.has("suffix"),
+    thinking: thinkTagsOf(template) !== undefined,
     roundTrip:
       tools &&
-      /\.ToolCalls\b/.test(inside) &&
+      fields.has("toolcalls") &&
       /eq \.Role "tool"|tool_response|TOOL_RESULTS/.test(template),
   };
 }
@@ -94,6 +89,11 @@ function isHarmony(model: ModelContent): boolean {
     model.template?.includes("<|start|>") === true &&
     model.template.includes("<|end|>")
   );
+}
+
+/** Name of the built-in parser that reads the model's output; undefined for none. */
+export function parserOf(model: ModelContent): string | undefined {
+  return model.config.parser || (isHarmony(model) ? "harmony" : undefined);
 }
 
 /** @param goTemplate the variable GO_TEMPLATE, undefined when unset */

@@ -8,6 +8,8 @@ export interface Think {
   readonly on: boolean;
   /** "medium" for plain `true`, "" for `false`. */
   readonly level: ThinkLevel | "";
+  /** The request named the level, rather than saying true. */
+  readonly named?: boolean;
 }
 
 const allowed = '(must be "high", "medium", "low", "max", true, or false)';
@@ -28,5 +30,5 @@ export function parseThink(value: unknown): Think | undefined {
   if (level === undefined) {
     throw new InvalidRequestError(`invalid think value: ${JSON.stringify(value)} ${allowed}`);
   }
-  return { on: true, level };
+  return { on: true, level, named: true };
 }

@@ -15,7 +15,9 @@ const hi = [{ role: "user", content: "Hi" }];
 const chatMl = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}<assistant>";
 const prompts = () =>
   application.engine.requests.map(({ prompt }) =>
-    prompt.map((part) => ("text" in part ? part.text : "tokens")).join(""),
+    prompt
+      .map((part) => ("text" in part ? part.text : String.fromCodePoint(...part.tokens)))
+      .join(""),
   );
 
 describe("an answer", () => {
@@ -176,7 +178,7 @@ describe("the conversation", () => {
 });
 
 describe("tools", () => {
-  const template = `{{ if .Tools }}{{ .Tools }}{{ end }}{{ range .Messages }}{{ .Content }}{{ range .ToolCalls }}<call>{"name": "{{ .Function.Name }}", "arguments": {{ .Function.Arguments }}}</call>{{ end }}{{ end }}`;
+  const template = `{{ if .Tools }}{{ .Tools }}{{ end }}{{ range .Messages }}{{ .Content }}{{ if .ToolCalls }}{{ range .ToolCalls }}<call>{"name": "{{ .Function.Name }}", "arguments": {{ .Function.Arguments }}}</call>{{ end }}{{ end }}{{ end }}`;
   const tools = [
     {
       type: "function",

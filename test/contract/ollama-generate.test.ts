@@ -448,8 +448,11 @@ describe("thinking", () => {
       const { response, thinking } = line as { response: string; thinking?: string };
       return [thinking ?? "", response];
     });
+    // Every step makes an object, even one whose text is a tag.
     expect(pieces).toEqual([
+      ["", ""],
       ["hm", ""],
+      ["", ""],
       ["", "yes"],
       ["", ""],
     ]);

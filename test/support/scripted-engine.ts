@@ -34,6 +34,8 @@ export class ScriptedEngine implements Engine {
   /** Events that readers took. */
   taken = 0;
   readonly models = new Set<ScriptedModel>();
+  /** Tokens that the next answers say came from the cache. */
+  cachedTokens = 0;
   /** Texts of special tokens; they count as characters all the same. */
   specials: readonly string[] = ["<|im_start|>", "<|im_end|>"];
 
@@ -90,7 +92,9 @@ class ScriptedModel implements LoadedModel {
   }
 
   async detokenize(tokens: readonly number[]): Promise<string> {
-    return String.fromCodePoint(...tokens);
+    return tokens
+      .map((token) => this.#engine.specials[token - 0x11_0000] ?? String.fromCodePoint(token))
+      .join("");
   }
 
   async applyTemplate(request: TemplateRequest): Promise<string> {
@@ -127,7 +131,7 @@ class ScriptedModel implements LoadedModel {
         type: "done",
         reason: answer?.reason ?? "stop",
         promptTokens: codePoints(prompt).length,
-        cachedTokens: 0,
+        cachedTokens: engine.cachedTokens,
         shiftedTokens: 0,
         promptNs: 3000,
         evalTokens: codePoints(text).length + 1,

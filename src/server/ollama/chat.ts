@@ -3,31 +3,33 @@ import { randomBytes } from "node:crypto";
 import { Elysia } from "elysia";
 import type { ChatMessage, Conversation, Tool } from "../../chat/messages.ts";
 import type { ParsedCall } from "../../chat/output.ts";
-import { fitChat } from "../../chat/prompt.ts";
 import { InvalidRequestError, ModelRequiredError, UnsupportedError } from "../../errors.ts";
 import type { StoredModel } from "../../model/model.ts";
+import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { errorLine, errorResponse } from "./errors.ts";
-import { goBody } from "./go-body.ts";
+import { type AnswerPiece, answer } from "../inference/answer.ts";
 import {
-  acquire,
   checkCapabilities,
   checkFormat,
   checkTopLogprobs,
+  readFields,
+} from "../inference/checks.ts";
+import { acquire, optionsFor } from "../inference/load.ts";
+import { findModel, referenceOf } from "../inference/lookup.ts";
+import { outputReader } from "../inference/output.ts";
+import { type BuiltPrompt, chatPrompt } from "../inference/prompt.ts";
+import { errorLine, errorResponse } from "./errors.ts";
+import { goBody } from "./go-body.ts";
+import {
+  extraFields,
   logprobsOf,
   metrics,
-  optionsFor,
-  promptEngine,
-  promptSource,
-  readFields,
-  runPrompt,
-  tagsOf,
+  wantsExtras,
   wireLogprobs,
-} from "./inference.ts";
-import { findModel, referenceOf } from "./lookup.ts";
-import { outputParser, toolTagOf } from "./output.ts";
+  withTruncation,
+} from "./measures.ts";
 import { ChatBody } from "./schemas.ts";
 import { type RunScope, respond, runScope } from "./streaming.ts";
 import { utcTime } from "./times.ts";
@@ -75,16 +77,19 @@ function conversationOf(
   };
 }
 
-interface Piece {
-  readonly content: string;
-  readonly thinking: string;
-  readonly calls: readonly unknown[];
-  readonly logprobs: unknown[] | undefined;
-  readonly final?: Record<string, unknown>;
+/** What of an object differs from line to line. */
+interface LineFields {
+  readonly content?: string;
+  readonly thinking?: string;
+  readonly calls?: readonly unknown[];
+  readonly logprobs?: readonly unknown[] | undefined;
+  /** Of the last object. */
+  readonly final?: Readonly<Record<string, unknown>> | undefined;
 }
 
-function line(model: string, piece: Partial<Piece>, done: boolean): string {
-  const { content = "", thinking, calls = [], logprobs, final = {} } = piece;
+/** One object of an answer, in Ollama's order of keys. */
+function line(model: string, fields: LineFields, done: boolean): string {
+  const { content = "", thinking, calls = [], logprobs, final = {} } = fields;
   const { done_reason, ...rest } = final;
   return JSON.stringify({
     model,
@@ -120,65 +125,58 @@ interface Run {
   readonly deps: ServerDeps;
   readonly body: ChatBody;
   readonly model: StoredModel;
+  readonly resolved: ResolvedOptions;
   readonly conversation: Conversation;
-  readonly think: Think | undefined;
   readonly lease: Lease;
+  readonly prompt: BuiltPrompt;
+  /** `performance.now()` when the request came. */
   readonly since: number;
+  readonly extras: boolean;
 }
 
-async function promptText({ deps, body, model, conversation, lease }: Run): Promise<string> {
-  const options = { limit: lease.contextLength, truncate: body.truncate ?? true };
-  const engine = promptEngine(lease.model);
-  return (await fitChat(promptSource(deps, model), conversation, engine, options)).text;
-}
-
-async function* answer(run: Run, signal: AbortSignal): AsyncGenerator<Piece> {
-  const { deps, body, model, think, lease, since, conversation } = run;
-  const text = await promptText(run);
-  const parser = outputParser({
-    named: model.config.parser,
-    think,
-    lastMessage: conversation.messages.at(-1),
-    thinkTags: think?.on ? tagsOf(deps, model) : undefined,
-    prompt: text,
+function pieces(run: Run, signal: AbortSignal): AsyncGenerator<AnswerPiece> {
+  const { deps, body, model, resolved, conversation, lease, prompt } = run;
+  const reader = outputReader(model, deps.config.goTemplate, {
+    raw: false,
+    think: conversation.think,
     tools: conversation.tools,
-    toolTag: toolTagOf(model.template),
+    lastMessage: conversation.messages.at(-1),
+    prompt: prompt.text,
   });
-  const events = runPrompt(
-    deps,
-    {
-      lease,
-      resolved: optionsFor(deps, model, body.options),
-      text,
-      truncate: body.truncate ?? true,
-      shift: body.shift ?? true,
-      logprobs: logprobsOf(body.logprobs, body.top_logprobs),
-      wantContext: false,
-    },
-    signal,
-  );
-  let calls = 0;
-  for await (const event of events) {
-    const last = event.type === "done";
-    const output = parser.add(last ? "" : event.text, last);
-    const logprobs = last ? undefined : wireLogprobs(event.logprobs, body.top_logprobs);
-    const wired = wireCalls(output.calls, calls);
-    calls += wired.length;
-    const { content, thinking } = output;
-    if (content !== "" || thinking !== "" || wired.length > 0 || logprobs !== undefined) {
-      yield { content, thinking, calls: wired, logprobs };
-    }
-    if (last) {
-      const final = { done_reason: event.reason, ...metrics(event, since, lease.loadNs) };
-      yield { content: "", thinking: "", calls: [], logprobs: undefined, final };
+  const logprobs = logprobsOf(body.logprobs, body.top_logprobs);
+  const shift = body.shift ?? true;
+  const wanted = { lease, resolved, prompt, shift, logprobs, wantContext: false };
+  return answer(deps, wanted, reader, signal);
+}
+
+function finalFields(run: Run, done: NonNullable<AnswerPiece["done"]>): Record<string, unknown> {
+  return {
+    done_reason: done.reason,
+    ...metrics(done, run.since, run.lease.loadNs),
+    ...(run.extras ? extraFields(run.prompt.truncated, done) : {}),
+  };
+}
+
+/** The answer as objects; a step that yields nothing makes none, unless it is the last. */
+async function* objects(run: Run, signal: AbortSignal): AsyncGenerator<LineFields> {
+  let called = 0;
+  for await (const { content, thinking, calls, logprobs: raw, done } of pieces(run, signal)) {
+    const wired = wireCalls(calls, called);
+    called += wired.length;
+    const logprobs = wireLogprobs(raw, run.body.top_logprobs);
+    const final = done === undefined ? undefined : finalFields(run, done);
+    if (final !== undefined) yield { content, thinking, calls: wired, logprobs, final };
+    else {
+      if (content !== "" || thinking !== "" || logprobs) yield { content, thinking, logprobs };
+      if (wired.length > 0) yield { calls: wired };
     }
   }
 }
 
 async function* streamLines(run: Run, scope: RunScope): AsyncGenerator<string> {
   try {
-    for await (const piece of answer(run, scope.signal)) {
-      yield line(run.body.model ?? "", piece, piece.final !== undefined);
+    for await (const fields of objects(run, scope.signal)) {
+      yield line(run.body.model ?? "", fields, fields.final !== undefined);
     }
   } finally {
     scope.end();
@@ -187,13 +185,13 @@ async function* streamLines(run: Run, scope: RunScope): AsyncGenerator<string> {
 
 async function single(run: Run, scope: RunScope): Promise<Response> {
   const whole = { content: "", thinking: "", calls: [] as unknown[], logprobs: [] as unknown[] };
-  let final: Record<string, unknown> = {};
-  for await (const piece of answer(run, scope.signal)) {
-    whole.content += piece.content;
-    whole.thinking += piece.thinking;
-    whole.calls.push(...piece.calls);
-    whole.logprobs.push(...(piece.logprobs ?? []));
-    if (piece.final !== undefined) final = piece.final;
+  let final: LineFields["final"];
+  for await (const fields of objects(run, scope.signal)) {
+    whole.content += fields.content ?? "";
+    whole.thinking += fields.thinking ?? "";
+    whole.calls.push(...(fields.calls ?? []));
+    whole.logprobs.push(...(fields.logprobs ?? []));
+    final = fields.final;
   }
   return respond(line(run.body.model ?? "", { ...whole, final }, true));
 }
@@ -222,10 +220,20 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
     if (messages.length === 0) return respond(line(raw, { final: { done_reason: "load" } }, true));
     refuseUnsupported(body);
     const conversation = conversationOf(body, model, think);
-    const run = { deps, body, model, conversation, think, lease, since };
-    if (body._debug_render_only) return await debugAnswer(run);
-    if (body.stream === false) return await single(run, scope);
-    return await scope.stream(streamLines(run, scope), errorLine);
+    const limits = {
+      truncate: body.truncate ?? true,
+      shift: body.shift ?? true,
+      keep: resolved.options.num_keep,
+    };
+    const prompt = await chatPrompt({ deps, model, lease, limits }, conversation);
+    if (body._debug_render_only) return debugAnswer(raw, prompt);
+    const extras = wantsExtras(request, deps.config.extras);
+    const run = { deps, body, model, resolved, conversation, lease, prompt, since, extras };
+    const response =
+      body.stream === false
+        ? await single(run, scope)
+        : await scope.stream(streamLines(run, scope), errorLine);
+    return withTruncation(response, prompt.truncated);
   } catch (error) {
     return errorResponse(error, { plain: body.stream !== false });
   } finally {
@@ -234,16 +242,14 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
 }
 
 /** The prompt instead of an answer, for people who write templates. */
-async function debugAnswer(run: Run): Promise<Response> {
-  const { body } = run;
-  const rendered = await promptText(run);
+function debugAnswer(model: string, prompt: BuiltPrompt): Response {
   return respond(
     JSON.stringify({
-      model: body.model,
+      model,
       created_at: utcTime(),
       message: { role: "", content: "" },
       done: false,
-      _debug_info: { rendered_template: rendered },
+      _debug_info: { rendered_template: prompt.text },
     }),
   );
 }

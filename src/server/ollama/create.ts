@@ -13,9 +13,9 @@ import { parseModelfile } from "../../model/modelfile/parse.ts";
 import { modelfileFields } from "../../model/modelfile/request.ts";
 import { isValidName, parseName } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
+import { findModel, referenceOf } from "../inference/lookup.ts";
 import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
-import { findModel, referenceOf } from "./lookup.ts";
 import { CreateBody } from "./schemas.ts";
 import { runScope } from "./streaming.ts";
 

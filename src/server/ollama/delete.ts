@@ -3,8 +3,8 @@ import { Elysia } from "elysia";
 import { ModelNameError, ModelNotFoundError, ModelRequiredError } from "../../errors.ts";
 import { parseName } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
+import { referenceOf } from "../inference/lookup.ts";
 import { goBody } from "./go-body.ts";
-import { referenceOf } from "./lookup.ts";
 import { DeleteBody } from "./schemas.ts";
 
 function remove({ store }: ServerDeps, body: DeleteBody): Response {

@@ -10,9 +10,9 @@ import { shortFloat32 } from "../../model/gojson.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
+import { acquire, optionsFor } from "../inference/load.ts";
+import { findModel, referenceOf } from "../inference/lookup.ts";
 import { goBody } from "./go-body.ts";
-import { acquire, optionsFor } from "./inference.ts";
-import { findModel, referenceOf } from "./lookup.ts";
 import { EmbedBody, EmbeddingsBody } from "./schemas.ts";
 import { respond, runScope } from "./streaming.ts";
 

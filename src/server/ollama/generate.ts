@@ -1,33 +1,34 @@
 /** `POST /api/generate` (api.md 5). */
 import { Elysia } from "elysia";
 import type { ChatMessage, Conversation } from "../../chat/messages.ts";
-import { fitChat } from "../../chat/prompt.ts";
-import { renderGo, renderSuffix } from "../../chat/render-go.ts";
-import type { GenerateEvent } from "../../engine/engine.ts";
+import type { ParsedCall } from "../../chat/output.ts";
 import { InvalidRequestError, ModelNotFoundError, UnsupportedError } from "../../errors.ts";
 import type { StoredModel } from "../../model/model.ts";
+import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { errorLine, errorResponse } from "./errors.ts";
-import { goBody } from "./go-body.ts";
+import { type AnswerPiece, answer } from "../inference/answer.ts";
 import {
-  acquire,
   checkCapabilities,
   checkFormat,
   checkTopLogprobs,
+  readFields,
+} from "../inference/checks.ts";
+import { acquire, optionsFor } from "../inference/load.ts";
+import { findModel, referenceOf } from "../inference/lookup.ts";
+import { outputReader } from "../inference/output.ts";
+import { type BuiltPrompt, generatePrompt, rawPrompt } from "../inference/prompt.ts";
+import { errorLine, errorResponse } from "./errors.ts";
+import { goBody } from "./go-body.ts";
+import {
+  extraFields,
   logprobsOf,
   metrics,
-  optionsFor,
-  promptEngine,
-  promptSource,
-  readFields,
-  runPrompt,
-  tagsOf,
+  wantsExtras,
   wireLogprobs,
-} from "./inference.ts";
-import { findModel, referenceOf } from "./lookup.ts";
-import { outputParser } from "./output.ts";
+  withTruncation,
+} from "./measures.ts";
 import { GenerateBody } from "./schemas.ts";
 import { type RunScope, respond, runScope } from "./streaming.ts";
 import { utcTime } from "./times.ts";
@@ -65,136 +66,127 @@ function conversationOf(
   return { messages, tools: [], think };
 }
 
-async function promptText(
-  deps: ServerDeps,
-  body: GenerateBody,
-  model: StoredModel,
-  think: Think | undefined,
-  lease: Lease,
-): Promise<string> {
-  if (body.raw) return body.prompt ?? "";
-  const engine = promptEngine(lease.model);
-  const before =
-    body.context && body.context.length > 0 ? await lease.model.detokenize(body.context) : "";
-  const source = promptSource(deps, model);
-  const conversation = conversationOf(body, model, think);
-  if (body.suffix) {
-    const template = body.template || source.goTemplate || "";
-    return before + renderSuffix(template, body.prompt ?? "", body.suffix, think);
-  }
-  if (body.template) return before + renderGo(body.template, conversation);
-  // Without any template the prompt is the text itself (`{{ .Prompt }}`).
-  if (source.choice === "none") return before + (body.prompt ?? "");
-  const limit = lease.contextLength;
-  const options = { limit, truncate: body.truncate ?? true };
-  return before + (await fitChat(source, conversation, engine, options)).text;
-}
-
 interface Run {
   readonly deps: ServerDeps;
   readonly body: GenerateBody;
   readonly model: StoredModel;
+  readonly resolved: ResolvedOptions;
   readonly think: Think | undefined;
   readonly lease: Lease;
+  /** `performance.now()` when the request came. */
   readonly since: number;
+  readonly extras: boolean;
 }
 
-/** The run as pieces of the answer: non-final lines, then the fields of the final one. */
-async function* answer(
-  { deps, body, model, think, lease, since }: Run,
-  signal: AbortSignal,
-): AsyncGenerator<{
-  text: string;
-  thinking: string;
-  logprobs: unknown[] | undefined;
-  final?: Record<string, unknown>;
-}> {
-  const text = await promptText(deps, body, model, think, lease);
-  const parser = outputParser({
-    named: body.raw ? undefined : model.config.parser,
-    think,
-    lastMessage: undefined,
-    thinkTags: think?.on && !body.raw ? tagsOf(deps, model) : undefined,
-    prompt: text,
-    tools: [],
-    toolTag: "",
+function promptOf({ deps, body, model, resolved, think, lease }: Run): Promise<BuiltPrompt> {
+  const limits = {
+    truncate: body.truncate ?? true,
+    shift: body.shift ?? true,
+    keep: resolved.options.num_keep,
+  };
+  const context = { deps, model, lease, limits };
+  if (body.raw) return rawPrompt(context, body.prompt ?? "");
+  return generatePrompt(context, {
+    prompt: body.prompt ?? "",
+    suffix: body.suffix ?? "",
+    template: body.template ?? "",
+    context: body.context ?? [],
+    conversation: conversationOf(body, model, think),
   });
-  const events = runPrompt(
-    deps,
-    {
-      lease,
-      resolved: optionsFor(deps, model, body.options),
-      text,
-      truncate: body.truncate ?? true,
-      shift: body.shift ?? true,
-      logprobs: logprobsOf(body.logprobs, body.top_logprobs),
-      wantContext: !body.raw,
-    },
-    signal,
-  );
-  for await (const event of events) {
-    if (event.type === "done") {
-      const rest = parser.add("", true);
-      if (rest.content !== "" || rest.thinking !== "") {
-        yield { text: rest.content, thinking: rest.thinking, logprobs: undefined };
-      }
-      yield {
-        text: "",
-        thinking: "",
-        logprobs: undefined,
-        final: finalFields(event, since, lease),
-      };
-      return;
-    }
-    const logprobs = wireLogprobs(event.logprobs, body.top_logprobs);
-    const { content, thinking } = parser.add(event.text, false);
-    if (content !== "" || thinking !== "" || logprobs !== undefined) {
-      yield { text: content, thinking, logprobs };
-    }
+}
+
+/** What of an object differs from line to line. */
+interface LineFields {
+  readonly text: string;
+  readonly thinking: string;
+  readonly logprobs: readonly unknown[] | undefined;
+  /** Of the last object. */
+  readonly final: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Calls that a built-in parser found; generate gives them no ids (output-parsing.md 4). */
+function wireCalls(calls: readonly ParsedCall[]): unknown[] {
+  return calls.map(({ name, arguments: values }, index) => ({
+    function: { index, name, arguments: values },
+  }));
+}
+
+/**
+ * The answer as objects. With tags of a template every step makes one, even an empty one, as in
+ * Ollama; a built-in parser's empty steps make none.
+ */
+async function* objects(
+  run: Run,
+  prompt: BuiltPrompt,
+  signal: AbortSignal,
+): AsyncGenerator<LineFields> {
+  const { deps, body, model, resolved, think, lease } = run;
+  const raw = body.raw ?? false;
+  const wish = { raw, think, tools: [], lastMessage: undefined, prompt: prompt.text };
+  const reader = outputReader(model, deps.config.goTemplate, wish);
+  const wanted = {
+    lease,
+    resolved,
+    prompt,
+    shift: body.shift ?? true,
+    logprobs: logprobsOf(body.logprobs, body.top_logprobs),
+    wantContext: !raw,
+  };
+  const calls: ParsedCall[] = [];
+  for await (const piece of answer(deps, wanted, reader, signal)) {
+    calls.push(...piece.calls);
+    const { content: text, thinking, done } = piece;
+    const logprobs = wireLogprobs(piece.logprobs, body.top_logprobs);
+    const final = done === undefined ? undefined : finalFields(run, prompt, done, calls);
+    const empty = text === "" && thinking === "" && logprobs === undefined;
+    if (!empty || reader.generic || final !== undefined) yield { text, thinking, logprobs, final };
   }
 }
 
 function finalFields(
-  done: Extract<GenerateEvent, { type: "done" }>,
-  since: number,
-  lease: Lease,
+  { since, lease, extras }: Run,
+  prompt: BuiltPrompt,
+  done: NonNullable<AnswerPiece["done"]>,
+  calls: readonly ParsedCall[],
 ): Record<string, unknown> {
   return {
     done_reason: done.reason,
     ...(done.context === undefined ? {} : { context: done.context }),
     ...metrics(done, since, lease.loadNs),
+    ...(extras ? extraFields(prompt.truncated, done) : {}),
+    ...(calls.length > 0 ? { tool_calls: wireCalls(calls) } : {}),
   };
 }
 
-async function* streamLines(run: Run, scope: RunScope): AsyncGenerator<string> {
+async function* streamLines(
+  run: Run,
+  prompt: BuiltPrompt,
+  scope: RunScope,
+): AsyncGenerator<string> {
   try {
     const name = run.body.model ?? "";
-    for await (const { text, thinking, logprobs, final } of answer(run, scope.signal)) {
-      const extra = { ...(thinking ? { thinking } : {}), ...(logprobs ? { logprobs } : {}) };
-      yield final === undefined ? line(name, text, extra, false) : line(name, "", final, true);
+    for await (const { text, thinking, logprobs, final } of objects(run, prompt, scope.signal)) {
+      const rest = { thinking, ...final, ...(logprobs ? { logprobs } : {}) };
+      yield line(name, text, rest, final !== undefined);
     }
   } finally {
     scope.end();
   }
 }
 
-async function single(run: Run, scope: RunScope): Promise<Response> {
-  try {
-    let text = "";
-    let thinking = "";
-    const logprobs: unknown[] = [];
-    let final: Record<string, unknown> = {};
-    for await (const piece of answer(run, scope.signal)) {
-      text += piece.text;
-      thinking += piece.thinking;
-      if (piece.logprobs !== undefined) logprobs.push(...piece.logprobs);
-      if (piece.final !== undefined) final = piece.final;
-    }
-    const rest = { ...final, ...(logprobs.length > 0 ? { logprobs } : {}) };
-    return respond(line(run.body.model ?? "", text, { thinking, ...rest }, true));
-  } finally {
-    scope.end();
+async function single(run: Run, prompt: BuiltPrompt, scope: RunScope): Promise<Response> {
+  let text = "";
+  let thinking = "";
+  const logprobs: unknown[] = [];
+  let final: LineFields["final"];
+  for await (const piece of objects(run, prompt, scope.signal)) {
+    text += piece.text;
+    thinking += piece.thinking;
+    logprobs.push(...(piece.logprobs ?? []));
+    final = piece.final;
   }
+  const rest = { ...final, ...(logprobs.length > 0 ? { logprobs } : {}) };
+  return respond(line(run.body.model ?? "", text, { thinking, ...rest }, true));
 }
 
 async function generate(deps: ServerDeps, body: GenerateBody, request: Request): Promise<Response> {
@@ -224,26 +216,27 @@ async function generate(deps: ServerDeps, body: GenerateBody, request: Request):
   const scope = runScope(request);
   const lease = await acquire(deps, model, resolved, keepAlive, scope);
   scope.hold(lease);
-  const run = { deps, body, model, think, lease, since };
-  return runAnswer(run, scope, prompt);
+  const extras = wantsExtras(request, deps.config.extras);
+  const run = { deps, body, model, resolved, think, lease, since, extras };
+  return runAnswer(run, scope);
 }
 
-async function runAnswer(run: Run, scope: RunScope, prompt: string): Promise<Response> {
+async function runAnswer(run: Run, scope: RunScope): Promise<Response> {
   const { body } = run;
-  const raw = body.model ?? "";
-  if (prompt === "") {
-    scope.end();
-    return respond(line(raw, "", { done_reason: "load" }, true));
-  }
+  const name = body.model ?? "";
   try {
+    if (!body.prompt) return respond(line(name, "", { done_reason: "load" }, true));
     refuseUnsupported(body);
+    const prompt = await promptOf(run);
     if (body._debug_render_only) {
-      const rendered = await promptText(run.deps, body, run.model, run.think, run.lease);
-      const debug = { _debug_info: { rendered_template: rendered } };
-      return respond(line(raw, "", debug, false));
+      const debug = { _debug_info: { rendered_template: prompt.text } };
+      return respond(line(name, "", debug, false));
     }
-    if (body.stream === false) return await single(run, scope);
-    return await scope.stream(streamLines(run, scope), errorLine);
+    const response =
+      body.stream === false
+        ? await single(run, prompt, scope)
+        : await scope.stream(streamLines(run, prompt, scope), errorLine);
+    return withTruncation(response, prompt.truncated);
   } catch (error) {
     return errorResponse(error, { plain: body.stream !== false });
   } finally {

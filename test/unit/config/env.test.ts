@@ -24,6 +24,7 @@ test("an empty environment gives the defaults", () => {
     origins: [],
     noPrune: false,
     goTemplate: undefined,
+    extras: false,
     logLevel: "info",
     logFormat: "text",
     drainTimeoutNs: 30_000_000_000n,

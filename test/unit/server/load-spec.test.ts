@@ -4,7 +4,7 @@ import { readConfig } from "../../../src/config/env.ts";
 import { ModelLoadError } from "../../../src/errors.ts";
 import type { StoredModel } from "../../../src/model/model.ts";
 import { resolveOptions } from "../../../src/model/options.ts";
-import { wantedLoad } from "../../../src/server/ollama/load-spec.ts";
+import { wantedLoad } from "../../../src/server/inference/load-spec.ts";
 
 /** The parts of a stored model that loading reads. */
 function model(facts: Record<string, unknown> = {}): StoredModel {

@@ -1,0 +1,129 @@
+/**
+ * Keeps what users write from becoming special tokens: a user who writes `<|im_end|>` ends no turn. A
+ * mark, a character that stands nowhere else, is put behind the first character of each such text
+ * before the prompt is rendered, whatever renders it; afterwards the prompt is cut at the marks, and
+ * the engine sees no special token across a cut. Texts without special ones are left as they are, so
+ * templates that look at them (their length, their beginning) see no difference.
+ */
+import type { SpecialTexts } from "../engine/special-texts.ts";
+import type { ChatMessage, Conversation, Tool } from "./messages.ts";
+
+/** Tags that templates look for in an assistant's earlier answers. */
+const thinkingTags = ["<think>", "</think>"];
+
+type Change = (text: string) => string;
+
+/** The same value with its texts changed, names of members included. */
+function changed(value: unknown, change: Change): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((item) => changed(item, change));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [change(name), changed(item, change)]),
+  );
+}
+
+function changedMessage(message: ChatMessage, change: Change, own: Change): ChatMessage {
+  const { images, ...texts } = message;
+  const marked = changed(texts, change) as ChatMessage;
+  return {
+    ...marked,
+    content: own(message.content),
+    ...(message.thinking === undefined ? {} : { thinking: own(message.thinking) }),
+    ...(images === undefined ? {} : { images }),
+  };
+}
+
+/** A text that does not occur in any of `texts`, made of characters that Unicode leaves unused. */
+function unusedMark(texts: readonly string[]): string {
+  for (let mark = "\ufdd0"; ; mark += "\ufdd1") {
+    if (!texts.some((text) => text.includes(mark))) return mark;
+  }
+}
+
+/** Texts with marks in them, and how a prompt made of them is cut. */
+export interface Marked<T> {
+  readonly value: T;
+  /** A rendered prompt without marks, in pieces across which no special token reaches. */
+  pieces(rendered: string): string[];
+}
+
+function marked<T>(
+  specials: SpecialTexts,
+  texts: readonly string[],
+  value: T,
+  make: (mark: string) => T,
+): Marked<T> {
+  if (texts.every((text) => specials.find(text) === undefined)) {
+    return { value, pieces: (rendered) => [rendered] };
+  }
+  const mark = unusedMark(texts);
+  return { value: make(mark), pieces: (rendered) => rendered.split(mark) };
+}
+
+/** Puts the mark into each special text but the spared ones. */
+function put(
+  specials: SpecialTexts,
+  text: string,
+  mark: string,
+  spared: ReadonlySet<string>,
+): string {
+  let out = "";
+  let from = 0;
+  for (let found = specials.find(text); found; ) {
+    const { at, length } = found;
+    if (spared.has(text.slice(at, at + length))) {
+      found = specials.find(text, at + length);
+      continue;
+    }
+    out += text.slice(from, at + 1) + mark;
+    from = at + 1;
+    // What is left of it may hold a shorter one.
+    found = specials.find(text, from);
+  }
+  return out + text.slice(from);
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** Single texts. */
+export function markTexts(
+  specials: SpecialTexts,
+  texts: readonly string[],
+): Marked<readonly string[]> {
+  return marked(specials, texts, texts, (mark) =>
+    texts.map((text) => put(specials, text, mark, none)),
+  );
+}
+
+function changedConversation(whole: Conversation, change: Change, assistant: Change): Conversation {
+  return {
+    ...whole,
+    messages: whole.messages.map((message) =>
+      changedMessage(message, change, message.role === "assistant" ? assistant : change),
+    ),
+    tools: whole.tools.map((tool) => changed(tool, change) as Tool),
+  };
+}
+
+/** @param tags tags of the model's thinking, which stay what they are in an assistant's messages */
+export function markConversation(
+  specials: SpecialTexts,
+  whole: Conversation,
+  tags: readonly string[] = [],
+): Marked<Conversation> {
+  const texts: string[] = [];
+  const collect = (text: string) => {
+    texts.push(text);
+    return text;
+  };
+  changedConversation(whole, collect, collect);
+  const spared = new Set([...thinkingTags, ...tags]);
+  return marked(specials, texts, whole, (mark) =>
+    changedConversation(
+      whole,
+      (text) => put(specials, text, mark, none),
+      (text) => put(specials, text, mark, spared),
+    ),
+  );
+}

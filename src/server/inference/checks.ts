@@ -1,0 +1,86 @@
+/** What is checked of a request before a model is loaded for it (api.md 2.3, 7). */
+import { CapabilityError, InvalidRequestError, OptionError } from "../../errors.ts";
+import { capabilitiesOf } from "../../model/capabilities.ts";
+import type { StoredModel } from "../../model/model.ts";
+import { fullName } from "../../model/name.ts";
+import { parseThink, type Think } from "../../model/think.ts";
+import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
+import type { ServerDeps } from "../deps.ts";
+import { decodeBase64 } from "../ollama/go-body.ts";
+
+/** Fields with a reader of their own; what is wrong with them is a fault of the body (api.md 1.2). */
+export interface Fields {
+  /** Nanoseconds; undefined = the last value stays. */
+  readonly keepAlive: bigint | undefined;
+  readonly think: Think | undefined;
+}
+
+/** @throws InvalidRequestError */
+export function readFields(
+  body: { readonly keep_alive?: unknown; readonly think?: unknown },
+  images: readonly string[] = [],
+): Fields {
+  const fields = { keepAlive: parseKeepAlive(body.keep_alive), think: parseThink(body.think) };
+  for (const image of images) decodeBase64(image);
+  return fields;
+}
+
+/** @throws InvalidRequestError */
+export function checkTopLogprobs(top: number | undefined): void {
+  if (top !== undefined && (top < 0 || top > 20)) {
+    throw new InvalidRequestError("top_logprobs must be between 0 and 20");
+  }
+}
+
+/** Whether the request carries a constraint; "" and null are none. @throws a 500, as Ollama does */
+export function checkFormat(format: unknown): "json" | Record<string, unknown> | undefined {
+  if (format === undefined || format === null || format === "") return undefined;
+  if (format === "json") return format;
+  if (typeof format === "object" && !Array.isArray(format)) {
+    return format as Record<string, unknown>;
+  }
+  throw new OptionError(
+    `invalid format: ${JSON.stringify(JSON.stringify(format))}; expected "json" or a valid JSON Schema object`,
+  );
+}
+
+export interface Wishes {
+  readonly chat: boolean;
+  /** As the request spelled the model. */
+  readonly raw: string;
+  readonly tools: boolean;
+  readonly suffix: boolean;
+  readonly think: Think | undefined;
+}
+
+/**
+ * Capabilities against what a request wants, and its thinking (api.md 2.3, 7.1).
+ * @throws CapabilityError, InvalidRequestError
+ */
+export function checkCapabilities(
+  deps: ServerDeps,
+  model: StoredModel,
+  wishes: Wishes,
+): Think | undefined {
+  const can = new Set(capabilitiesOf(model, deps.config.goTemplate));
+  const quoted = JSON.stringify(wishes.raw);
+  const asked = wishes.think;
+  if (can.has("image")) {
+    throw new CapabilityError("image generation models are not currently supported");
+  }
+  if (asked?.on && !can.has("thinking")) {
+    throw new CapabilityError(`${quoted} does not support thinking`);
+  }
+  if (!can.has("completion")) {
+    throw new CapabilityError(`${quoted} does not support ${wishes.chat ? "chat" : "generate"}`);
+  }
+  const missing: string[] = [];
+  if (wishes.tools && !can.has("tools")) missing.push("tools");
+  if (wishes.suffix && !can.has("insert")) missing.push("insert");
+  if (missing.length > 0) {
+    const full = fullName(model.name);
+    throw new CapabilityError(missing.map((what) => `${full} does not support ${what}`).join("\n"));
+  }
+  // Thinking is on by default for models that can.
+  return asked ?? (can.has("thinking") ? { on: true, level: "medium" } : undefined);
+}

@@ -1,0 +1,83 @@
+/** Runs a prompt on a loaded model, with the sampling that the options ask for (api.md 4, 7.5). */
+import type { GenerateEvent, GenerateRequest, Sampling } from "../../engine/engine.ts";
+import { OutOfMemoryError } from "../../errors.ts";
+import type { ResolvedOptions } from "../../model/options.ts";
+import type { Lease } from "../../scheduler/scheduler.ts";
+import type { ServerDeps } from "../deps.ts";
+import { generationMeter } from "../operations/metrics.ts";
+import type { BuiltPrompt } from "./prompt.ts";
+
+export function samplingOf({ options }: ResolvedOptions): Sampling {
+  const seed =
+    options.seed < 0
+      ? Math.floor(Math.random() * 2 ** 32)
+      : Number(BigInt(Math.trunc(options.seed)) & 0xffff_ffffn);
+  return {
+    seed,
+    temperature: options.temperature,
+    topK: options.top_k,
+    topP: options.top_p,
+    minP: options.min_p,
+    typicalP: options.typical_p,
+    repeatLastN: options.repeat_last_n,
+    repeatPenalty: options.repeat_penalty,
+    presencePenalty: options.presence_penalty,
+    frequencyPenalty: options.frequency_penalty,
+    mirostat: options.mirostat === 1 || options.mirostat === 2 ? options.mirostat : 0,
+    mirostatTau: options.mirostat_tau,
+    mirostatEta: options.mirostat_eta,
+  };
+}
+
+export interface RunRequest {
+  readonly lease: Lease;
+  readonly resolved: ResolvedOptions;
+  readonly prompt: BuiltPrompt;
+  /** Special tokens that are shown. */
+  readonly visible: readonly string[];
+  readonly shift: boolean;
+  /** Undefined = none, n = of each token and its n likeliest. */
+  readonly logprobs: number | undefined;
+  readonly wantContext: boolean;
+}
+
+/** Memory that ran out in a run is not told from memory that others hold: they all go (scheduler.md 10). */
+function expireAll({ scheduler }: ServerDeps): void {
+  for (const { path } of scheduler.running()) scheduler.expire(path);
+}
+
+/** Runs a prompt. @throws the engine's errors */
+export async function* runPrompt(
+  deps: ServerDeps,
+  request: RunRequest,
+  signal: AbortSignal,
+): AsyncGenerator<GenerateEvent> {
+  const { lease, resolved, prompt } = request;
+  const { options } = resolved;
+  // Open ends are bounded, so that no request runs for ever.
+  const most = 10 * lease.contextLength;
+  const wish = options.num_predict;
+  const generate: GenerateRequest = {
+    prompt: prompt.parts,
+    addSpecial: prompt.addSpecial,
+    sampling: samplingOf(resolved),
+    stop: (options.stop ?? []).filter((stop) => stop !== ""),
+    visible: request.visible,
+    maxTokens: wish > 0 ? Math.min(wish, most) : most,
+    shift: request.shift,
+    keep: options.num_keep,
+    ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
+    wantContext: request.wantContext,
+  };
+  const meter = generationMeter(deps.metrics, lease.name);
+  using _turn = await lease.turn(signal);
+  try {
+    for await (const event of lease.model.generate(generate, signal)) {
+      meter(event);
+      yield event;
+    }
+  } catch (error) {
+    if (error instanceof OutOfMemoryError) expireAll(deps);
+    throw error;
+  }
+}

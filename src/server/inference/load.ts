@@ -1,0 +1,42 @@
+/** Loads the model that a request names, with the request's options (api.md 3, 4). */
+import { checkGguf } from "../../model/gguf/facts.ts";
+import type { StoredModel } from "../../model/model.ts";
+import { type ResolvedOptions, resolveOptions } from "../../model/options.ts";
+import type { Lease } from "../../scheduler/scheduler.ts";
+import type { ServerDeps } from "../deps.ts";
+import type { RunScope } from "../ollama/streaming.ts";
+import { wantedLoad } from "./load-spec.ts";
+
+/** Blobs whose head was checked, by path and size: once per file is enough. */
+const checked = new Set<string>();
+
+/** Loads the model for a request and holds it. @throws GgufError, the scheduler's errors */
+export function acquire(
+  deps: ServerDeps,
+  model: StoredModel,
+  resolved: ResolvedOptions,
+  keepAlive: bigint | undefined,
+  { signal, terms }: Pick<RunScope, "signal" | "terms">,
+): Promise<Lease> {
+  const { spec, explicit } = wantedLoad(model, resolved, deps.config);
+  const key = `${spec.path} ${Bun.file(spec.path).size}`;
+  if (!checked.has(key)) {
+    checkGguf(spec.path);
+    checked.add(key);
+  }
+  const { shortName: name, digest } = model;
+  return deps.scheduler.acquire({ name, digest, load: spec, explicit, keepAlive, terms }, signal);
+}
+
+/** Options of a request over the model's; unknown ones are logged. @throws OptionError */
+export function optionsFor(
+  deps: ServerDeps,
+  model: StoredModel,
+  request: Readonly<Record<string, unknown>> | undefined,
+): ResolvedOptions {
+  const resolved = resolveOptions(model.parameters, request);
+  for (const option of resolved.unknown) {
+    deps.logger.warn("invalid option provided", { option });
+  }
+  return resolved;
+}

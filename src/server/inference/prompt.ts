@@ -1,0 +1,234 @@
+/**
+ * The prompt of a request as the engine gets it: rendered, fitted into the context, tokenised at most
+ * once (api.md 5, 6, 7.5). What had to be left out is counted, so that the answer can say so.
+ */
+import type { Conversation, ThinkWish } from "../../chat/messages.ts";
+import { cutMiddle, fitChat, type PromptEngine, type PromptSource } from "../../chat/prompt.ts";
+import { renderGo, renderSuffix } from "../../chat/render-go.ts";
+import { type Marked, markConversation, markTexts } from "../../chat/user-text.ts";
+import type { LoadedModel, PromptPart } from "../../engine/engine.ts";
+import { SpecialTexts } from "../../engine/special-texts.ts";
+import { ContextOverflowError } from "../../errors.ts";
+import { chooseTemplate } from "../../model/capabilities.ts";
+import type { StoredModel } from "../../model/model.ts";
+import type { Lease } from "../../scheduler/scheduler.ts";
+import type { ServerDeps } from "../deps.ts";
+import { thinkTagsOfModel } from "./output.ts";
+
+/** What of a prompt was left out. */
+export interface Truncation {
+  readonly messages: number;
+  readonly tokens: number;
+}
+
+export interface BuiltPrompt {
+  readonly parts: readonly PromptPart[];
+  /** Whether BOS is put in front when it is not there. */
+  readonly addSpecial: boolean;
+  /** The whole text: its end says how the answer begins. */
+  readonly text: string;
+  readonly truncated: Truncation;
+}
+
+/** What may be done to a prompt that is too long. */
+export interface PromptLimits {
+  readonly truncate: boolean;
+  readonly shift: boolean;
+  /** Tokens at the front that stay, negative = all. */
+  readonly keep: number;
+}
+
+/** Tokens that an image takes, by Ollama's estimate (api.md 7.5). */
+const imageTokens = 768;
+
+export interface PromptContext {
+  readonly deps: ServerDeps;
+  readonly model: StoredModel;
+  readonly lease: Lease;
+  readonly limits: PromptLimits;
+}
+
+function sourceOf({ deps, model }: PromptContext): PromptSource {
+  const { config, template } = model;
+  const tags = thinkTagsOfModel(model, deps.config.goTemplate);
+  return {
+    choice: chooseTemplate(model, deps.config.goTemplate),
+    goTemplate: template,
+    renderer: config.renderer,
+    thinkTags: tags === undefined ? [] : [tags.open, tags.close],
+    stripsThinking: config.model_family === "qwen3" || model.name.model === "deepseek-r1",
+  };
+}
+
+/** Special texts by model: made once per load. */
+const specialTexts = new WeakMap<LoadedModel, SpecialTexts>();
+
+function specialsOf(model: LoadedModel): SpecialTexts {
+  let known = specialTexts.get(model);
+  if (known === undefined) {
+    known = new SpecialTexts(model.info.specialTokens.map(({ text }) => text));
+    specialTexts.set(model, known);
+  }
+  return known;
+}
+
+const textPart = (text: string): PromptPart => ({ text, parseSpecial: true });
+
+function engineOf(model: LoadedModel): PromptEngine {
+  return {
+    specials: specialsOf(model),
+    applyTemplate: (request) => model.applyTemplate(request),
+    tokenize: (pieces) => model.tokenizePrompt(pieces.map(textPart), { addSpecial: true }),
+  };
+}
+
+/** Two prompts one behind the other; their texts join. */
+function joined(before: readonly string[], after: readonly string[]): string[] {
+  return [...before.slice(0, -1), `${before.at(-1) ?? ""}${after[0] ?? ""}`, ...after.slice(1)];
+}
+
+/**
+ * A prompt in pieces as the engine gets it: as text when it cannot be too long, else as tokens, their
+ * middle cut when they still do not fit.
+ * @throws ContextOverflowError
+ */
+async function finished(
+  { lease, limits }: PromptContext,
+  pieces: readonly string[],
+  counted: readonly number[] | undefined,
+  dropped: Truncation,
+): Promise<BuiltPrompt> {
+  const { model, contextLength } = lease;
+  const text = pieces.join("");
+  const whole = { text, truncated: dropped };
+  // A text has at most as many tokens as bytes, a blank in front, and BOS.
+  if (counted === undefined && Buffer.byteLength(text) + 2 < contextLength) {
+    return { ...whole, parts: pieces.map(textPart), addSpecial: true };
+  }
+  const tokens = counted ?? (await engineOf(model).tokenize(pieces));
+  if (tokens.length <= contextLength - 1) {
+    return { ...whole, parts: [{ tokens, texts: pieces }], addSpecial: false };
+  }
+  if (!limits.truncate) {
+    throw new ContextOverflowError(
+      "the input length exceeds the context length",
+      tokens.length,
+      contextLength,
+    );
+  }
+  const keep = limits.keep < 0 ? tokens.length : limits.keep;
+  const kept = cutMiddle(tokens, {
+    contextLength,
+    keep: keep + (model.info.addsBos ? 1 : 0),
+    shift: limits.shift,
+  });
+  return {
+    text,
+    parts: [{ tokens: kept }],
+    addSpecial: false,
+    truncated: {
+      messages: dropped.messages,
+      tokens: dropped.tokens + tokens.length - kept.length,
+    },
+  };
+}
+
+const nothingDropped: Truncation = { messages: 0, tokens: 0 };
+
+/** The prompt of a conversation. @throws ContextOverflowError, TemplateError, EngineError */
+export async function chatPrompt(
+  context: PromptContext,
+  conversation: Conversation,
+  before: readonly string[] = [""],
+): Promise<BuiltPrompt> {
+  const { lease, limits, model } = context;
+  const options = {
+    limit: lease.contextLength,
+    truncate: limits.truncate,
+    imageTokens: model.projectorPaths.length > 0 ? imageTokens : 0,
+  };
+  const engine = engineOf(lease.model);
+  const fitted = await fitChat(sourceOf(context), conversation, engine, options);
+  const dropped = { messages: fitted.dropped, tokens: fitted.droppedTokens };
+  const fresh = before.length === 1 && before[0] === "";
+  const pieces = fresh ? fitted.pieces : joined(before, fitted.pieces);
+  return finished(context, pieces, fresh ? fitted.tokens : undefined, dropped);
+}
+
+/** A text that is the prompt as it is, its special tokens included. @throws ContextOverflowError */
+export function rawPrompt(context: PromptContext, text: string): Promise<BuiltPrompt> {
+  return finished(context, [text], undefined, nothingDropped);
+}
+
+/** What `generate` makes a prompt of. */
+export interface GeneratePrompt {
+  readonly prompt: string;
+  readonly suffix: string;
+  /** Go template of the request, empty for none. */
+  readonly template: string;
+  /** Tokens of what was said before. */
+  readonly context: readonly number[];
+  readonly conversation: Conversation;
+}
+
+/** The prompt of `POST /api/generate` without `raw` (api.md 5). @throws as `chatPrompt` */
+export async function generatePrompt(
+  context: PromptContext,
+  wanted: GeneratePrompt,
+): Promise<BuiltPrompt> {
+  const { lease } = context;
+  const before = await contextPieces(lease.model, wanted.context);
+  const { choice, goTemplate } = sourceOf(context);
+  const { think } = wanted.conversation;
+  const specials = specialsOf(lease.model);
+  const rest = (pieces: readonly string[]) =>
+    finished(context, joined(before, pieces), undefined, nothingDropped);
+  if (wanted.suffix !== "") {
+    const template = wanted.template || goTemplate || "";
+    return rest(suffixPieces(specials, template, wanted.prompt, wanted.suffix, think));
+  }
+  if (wanted.template !== "") {
+    const { value, pieces } = markConversation(specials, wanted.conversation);
+    return rest(pieces(renderGo(wanted.template, value)));
+  }
+  // Without any template the prompt is the text itself (`{{ .Prompt }}`).
+  if (choice === "none") return rest([wanted.prompt]);
+  return chatPrompt(context, wanted.conversation, before);
+}
+
+function suffixPieces(
+  specials: SpecialTexts,
+  template: string,
+  prompt: string,
+  suffix: string,
+  think: ThinkWish | undefined,
+): string[] {
+  const { value, pieces }: Marked<readonly string[]> = markTexts(specials, [prompt, suffix]);
+  return pieces(renderSuffix(template, value[0] ?? "", value[1] ?? "", think));
+}
+
+/** Text of what was said before, in which only tokens that were special are special again. */
+async function contextPieces(model: LoadedModel, tokens: readonly number[]): Promise<string[]> {
+  if (tokens.length === 0) return [""];
+  const specials = specialsOf(model);
+  const whole = await model.detokenize(tokens);
+  if (specials.find(whole) === undefined) return [whole];
+  const texts = new Map(model.info.specialTokens.map(({ id, text }) => [id, text]));
+  let pieces = [""];
+  for (let from = 0; from < tokens.length; ) {
+    const special = texts.get(tokens[from] ?? -1);
+    if (special !== undefined) {
+      pieces = joined(pieces, [special]);
+      from++;
+      continue;
+    }
+    let to = from;
+    while (to < tokens.length && !texts.has(tokens[to] ?? -1)) to++;
+    const { value, pieces: cut } = markTexts(specials, [
+      await model.detokenize(tokens.slice(from, to)),
+    ]);
+    pieces = joined(pieces, cut(value[0] ?? ""));
+    from = to;
+  }
+  return pieces;
+}

@@ -1,0 +1,63 @@
+/** Figures and probabilities of an answer as Ollama's API writes them (api.md 5, 7.4). */
+import type { TokenLogprob } from "../../engine/engine.ts";
+import type { Done, Logprobs } from "../inference/answer.ts";
+import type { Truncation } from "../inference/prompt.ts";
+
+/** Metrics of the final object, zero ones left out, in Ollama's order (api.md 5). */
+export function metrics(done: Done, since: number, loadNs: number): Record<string, number> {
+  const all = {
+    total_duration: Math.max(1, Math.round((performance.now() - since) * 1e6)),
+    load_duration: loadNs,
+    prompt_eval_count: done.promptTokens,
+    prompt_eval_duration: done.promptNs,
+    eval_count: done.evalTokens,
+    eval_duration: done.evalNs,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value > 0));
+}
+
+/** One token's probability on the wire; control tokens have no bytes to show. */
+function wireLogprob({ token, logprob, bytes }: TokenLogprob): Record<string, unknown> {
+  return { token, logprob, ...(bytes.length > 0 ? { bytes } : {}) };
+}
+
+/** Log probabilities on the wire: `top_logprobs` only when asked for (api.md 7.4). */
+export function wireLogprobs(
+  logprobs: Logprobs | undefined,
+  top: number | undefined,
+): unknown[] | undefined {
+  return logprobs?.map((own) => ({
+    ...wireLogprob(own),
+    ...(top ? { top_logprobs: own.top.map(wireLogprob) } : {}),
+  }));
+}
+
+/** `logprobs` for the engine: undefined = none. */
+export function logprobsOf(
+  wanted: boolean | undefined,
+  top: number | undefined,
+): number | undefined {
+  return wanted ? (top ?? 0) : undefined;
+}
+
+/** Whether a request asks for the fields that Ollama does not have (docs/additions.md). */
+export function wantsExtras(request: Request, always: boolean): boolean {
+  return always || /^(1|true)$/i.test(request.headers.get("x-hutch-extras") ?? "");
+}
+
+/** The additional fields of a final object; those that are zero are left out. */
+export function extraFields(cut: Truncation, done: Done): Record<string, unknown> {
+  const tokens = cut.tokens + done.shiftedTokens;
+  return {
+    ...(done.cachedTokens > 0 ? { prompt_cached_count: done.cachedTokens } : {}),
+    ...(cut.messages > 0 || tokens > 0 ? { truncated: { messages: cut.messages, tokens } } : {}),
+  };
+}
+
+/** Says in a header what was left out of the prompt: nothing is cut in silence. */
+export function withTruncation(response: Response, { messages, tokens }: Truncation): Response {
+  if (messages > 0 || tokens > 0) {
+    response.headers.set("x-hutch-truncated", `messages=${messages}, tokens=${tokens}`);
+  }
+  return response;
+}
