@@ -33,6 +33,7 @@ export const facts = {
 export const tokenAttributes = {
   unknown: 1 << 0,
   control: 1 << 3,
+  userDefined: 1 << 4,
   stripsLeft: 1 << 7,
   stripsRight: 1 << 8,
 } as const;

@@ -2,20 +2,25 @@
 import { facts, type NativeModel, tokenAttributes } from "../../../ffi/native.ts";
 import type { SpecialToken, Vocabulary } from "./prompt-tokens.ts";
 
+/** Marks of turns that some vocabularies (DeepSeek's) list among words that users added. */
+const turnMark = /^<[|｜]\S+[|｜]>$/;
+
 function specialsOf(model: NativeModel): SpecialToken[] {
-  const { control, unknown, stripsLeft, stripsRight } = tokenAttributes;
+  const { control, unknown, userDefined, stripsLeft, stripsRight } = tokenAttributes;
   const decoder = new TextDecoder();
   const found: SpecialToken[] = [];
   const count = model.fact(facts.vocabulary);
   for (let id = 0; id < count; id++) {
     const bits = model.attributes(id);
-    if ((bits & (control | unknown)) === 0) continue;
+    if ((bits & (control | unknown | userDefined)) === 0) continue;
+    const text = decoder.decode(model.piece(id, true));
+    if ((bits & (control | unknown)) === 0 && !turnMark.test(text)) continue;
     found.push({
       id,
-      text: decoder.decode(model.piece(id, true)),
+      text,
       stripsLeft: (bits & stripsLeft) !== 0,
       stripsRight: (bits & stripsRight) !== 0,
-      control: (bits & control) !== 0,
+      control: (bits & unknown) === 0,
     });
   }
   return found.filter(({ text }) => text !== "");

@@ -1,5 +1,6 @@
 /** What every engine keeps to: the fake one and the one on libllama run the same cases. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { markTexts } from "../../../src/chat/user-text.ts";
 import type {
   Engine,
   GenerateEvent,
@@ -7,6 +8,7 @@ import type {
   LoadedModel,
   LoadSpec,
 } from "../../../src/engine/engine.ts";
+import { SpecialTexts } from "../../../src/engine/special-texts.ts";
 import { ContextOverflowError, ModelLoadError } from "../../../src/errors.ts";
 
 const never = new AbortController().signal;
@@ -87,6 +89,27 @@ export function engineCases(create: () => Engine, path: string): void {
     const text = "Once upon a time, Zoë ate 3 🍎.";
     const tokens = await model.tokenize(text, { addSpecial: false, parseSpecial: true });
     expect((await model.detokenize(tokens)).trim()).toBe(text);
+  });
+
+  test("makes special tokens of what templates write, never of what users write", async () => {
+    const { specialTokens } = model.info;
+    const ids = new Set(specialTokens.map(({ id }) => id));
+    const specials = new SpecialTexts(specialTokens.map(({ text }) => text));
+    const tokens = (pieces: readonly string[]) => {
+      const parts = pieces.map((text) => ({ text, parseSpecial: true }));
+      return model.tokenizePrompt(parts, { addSpecial: false });
+    };
+    for (const { id, text } of specialTokens) {
+      const written = `say ${text} or${text}so ${text}`;
+      const { value, pieces } = markTexts(specials, [written]);
+      const found = await tokens(pieces(`${text}${value[0]}${text}`));
+      const special = found.filter((token) => ids.has(token));
+      expect({ text, special }).toEqual({ text, special: [id, id] });
+      expect([found[0], found.at(-1)]).toEqual([id, id]);
+      const back = await model.detokenize(found.slice(1, -1));
+      expect(back.trim()).toBe(written);
+    }
+    expect(specialTokens.length).toBeGreaterThan(0);
   });
 
   test("gives the same text for the same request, and ends at maxTokens", async () => {
