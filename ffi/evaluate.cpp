@@ -46,12 +46,14 @@ int32_t hutch_embedding(hutch_model * model, int32_t sequence, int32_t row, bool
         if (found == nullptr) {
             return hutch::fail(HUTCH_STATUS_ERROR, "the model gave no embedding");
         }
-        const int32_t length = llama_model_n_embd_out(model->model);
+        // A reranker gives scores, whose size means something.
+        const bool scores = llama_pooling_type(model->context) == LLAMA_POOLING_TYPE_RANK;
+        const auto length = static_cast<int32_t>(hutch_model_fact(model, HUTCH_FACT_EMBEDDING));
         const double  sum    = std::inner_product(found, found + length, found, 0.0);
         if (!std::isfinite(sum)) {
             return hutch::fail(HUTCH_STATUS_ERROR, "embedding contains NaN or Inf values");
         }
-        const double scale = normalize && sum > 0 ? 1.0 / std::sqrt(sum) : 1.0;
+        const double scale = normalize && !scores && sum > 0 ? 1.0 / std::sqrt(sum) : 1.0;
         for (int32_t i = 0; i < length; i++) {
             vector[i] = static_cast<float>(found[i] * scale);
         }

@@ -19,7 +19,7 @@
 #define HUTCH_API __attribute__((visibility("default")))
 #endif
 
-#define HUTCH_ABI_VERSION 1
+#define HUTCH_ABI_VERSION 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,7 +40,7 @@ enum hutch_fact {
   HUTCH_FACT_SLOTS = 2,
   HUTCH_FACT_BATCH = 3, /* most tokens of one hutch_decode */
   HUTCH_FACT_VOCABULARY = 4,
-  HUTCH_FACT_EMBEDDING = 5,    /* length of an embedding */
+  HUTCH_FACT_EMBEDDING = 5,    /* length of an embedding, or how many scores a reranker gives */
   HUTCH_FACT_ADDS_BOS = 6,     /* 0 or 1, as the following */
   HUTCH_FACT_CAN_SHIFT = 7,    /* hutch_memory_shift works */
   HUTCH_FACT_CAN_TRIM = 8,     /* the tail of a sequence can be removed */
@@ -51,11 +51,16 @@ enum hutch_fact {
   HUTCH_FACT_UNIFIED = 13,      /* sequences share one pool of cells */
   HUTCH_FACT_BOS = 14,          /* token id, -1 = none */
   HUTCH_FACT_CAUSAL = 15,       /* 0: a text must be evaluated in one batch */
+  HUTCH_FACT_SEQUENCES = 16,    /* sequences that one hutch_decode may hold, >= SLOTS */
+  HUTCH_FACT_WHOLE = 17,        /* an embedding needs its whole text in one hutch_decode */
+  HUTCH_FACT_IMAGES = 18,       /* the projector reads images */
+  HUTCH_FACT_SOUND = 19,        /* the projector reads sound */
 };
 
 typedef struct hutch_params hutch_params;
 typedef struct hutch_model hutch_model;
 typedef struct hutch_sampler hutch_sampler;
+typedef struct hutch_media hutch_media;
 
 /* --- process ------------------------------------------------------------------------------- */
 
@@ -97,6 +102,9 @@ HUTCH_API int32_t hutch_params_set_cache_type(hutch_params *params, const char *
 
 /* Adds a LoRA adapter file. */
 HUTCH_API int32_t hutch_params_add_adapter(hutch_params *params, const char *path, float scale);
+
+/* Sets the projector file, for images and sound. */
+HUTCH_API int32_t hutch_params_set_projector(hutch_params *params, const char *path);
 
 /* Loads a model and makes its context. NULL on failure (nothing is kept); free with
  * hutch_model_free. `params` may be freed afterwards. */
@@ -148,7 +156,8 @@ HUTCH_API int32_t hutch_decode(hutch_model *model, int32_t count, const int32_t 
 HUTCH_API int32_t hutch_set_embeddings(hutch_model *model, bool embeddings);
 
 /* Copies the embedding of a sequence (pooled models) or of a row (others): hutch_fact EMBEDDING
- * floats. Normalises to length 1 when asked. ERROR when there is none, or a value is not finite. */
+ * floats. Normalises to length 1 when asked; scores of rerankers stay as they are. ERROR when there
+ * is none, or a value is not finite. */
 HUTCH_API int32_t hutch_embedding(hutch_model *model, int32_t sequence, int32_t row, bool normalize, float *vector);
 
 /* Removes positions [from, to) of a sequence; to < 0 = to its end. Returns 1, or 0 when the memory
@@ -183,6 +192,38 @@ HUTCH_API int32_t hutch_sample(hutch_model *model, int32_t count, const int32_t 
 /* Natural logarithms of probabilities at a row, before any sampler: first of `token`, then of the
  * `top` likeliest. Writes 1 + top ids and values; returns how many. */
 HUTCH_API int32_t hutch_logprobs(hutch_model *model, int32_t row, int32_t token, int32_t top, int32_t *tokens, float *logprobs);
+
+/* --- images and sound ---------------------------------------------------------------------- */
+
+/* Reads an image (PNG, JPEG, GIF, BMP, PNM) or sound (WAV, MP3, FLAC) in a thread of its own and cuts
+ * it into chunks for the model; hutch_media_poll says when that is done. The bytes are copied. NULL:
+ * no projector was loaded. Free with hutch_media_free before the model. */
+HUTCH_API hutch_media *hutch_media_init(hutch_model *model, const uint8_t *bytes, int64_t length);
+
+/* Stops what the thread does, waits for it (milliseconds), frees. NULL is fine. */
+HUTCH_API void hutch_media_free(hutch_media *media);
+
+/* 0: the thread is at work; 1: it is done, or never was. INVALID: these bytes cannot be read. ERROR:
+ * the projector failed. After a failure only hutch_media_free may follow. */
+HUTCH_API int32_t hutch_media_poll(hutch_media *media);
+
+/* How many chunks there are, in the order of evaluation. Only when done. */
+HUTCH_API int32_t hutch_media_chunks(const hutch_media *media);
+
+/* Facts of a chunk: facts[0] rows, facts[1] positions that it takes, facts[2] 1 when it is text (a
+ * mark around an image), facts[3] 1 when its rows must be decoded at once. INVALID: no such chunk. */
+HUTCH_API int32_t hutch_media_chunk(const hutch_media *media, int32_t index, int32_t *facts);
+
+/* Token ids of a text chunk: as many as it has rows. */
+HUTCH_API int32_t hutch_media_tokens(const hutch_media *media, int32_t index, int32_t *tokens);
+
+/* Runs the projector on a chunk in the thread; the result stays until the next call. One at a time per
+ * model: INVALID while another media is at it. */
+HUTCH_API int32_t hutch_media_encode(hutch_media *media, int32_t index);
+
+/* Evaluates rows [from, from + count) of the chunk encoded last; `position` is that of its first row.
+ * The last row gets logits when `wanted`. Status and state as hutch_decode. */
+HUTCH_API int32_t hutch_media_decode(hutch_media *media, int32_t from, int32_t count, int32_t sequence, int32_t position, bool wanted);
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,9 @@
 #include "hutch.h"
 #include "llama.h"
 
+#include <atomic>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 #include <utility>
@@ -39,12 +41,38 @@ int32_t copy_text(const std::string & text, char * buffer, int32_t size);
 
 } // namespace hutch
 
+struct mtmd_context;
+
+namespace hutch {
+
+// A loaded projector and the stop of what its thread computes (media.cpp).
+struct projector {
+    mtmd_context *    context = nullptr;
+    std::atomic<bool> stop{ false };
+    std::atomic<bool> busy{ false };
+    int32_t           nodes  = 0; // of the graph that is being computed, by its thread alone
+    size_t            memory = 0; // bytes
+    size_t            memory_gpu = 0;
+    ~projector();
+};
+
+// Loads a projector for a model. Throws when it does not fit.
+std::unique_ptr<projector> load_projector(const std::string & path, const llama_model * model, int32_t threads, bool gpu);
+
+// Whether some images must be decoded at once, in one batch.
+bool decodes_at_once(const projector & projector);
+bool reads_images(const projector & projector);
+bool reads_sound(const projector & projector);
+
+} // namespace hutch
+
 struct hutch_params {
     llama_model_params   model   = llama_model_default_params();
     llama_context_params context = llama_context_default_params();
     int64_t              slots         = 1;
     int64_t              context_length = 4096;
     std::vector<std::pair<std::string, float>> adapters;
+    std::string projector;
 };
 
 struct hutch_model {
@@ -54,6 +82,9 @@ struct hutch_model {
     bool                 unified = false;
     bool                 pooled  = false;
     bool                 causal  = true;
+    bool                 whole   = false; // an embedding needs its text in one batch
+    int64_t              slots   = 1;
+    std::unique_ptr<hutch::projector> projector;
     // Threads that live as long as the model: made anew for every step they would cost more than
     // sampling does.
     ggml_threadpool *                 threads = nullptr;

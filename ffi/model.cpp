@@ -72,6 +72,13 @@ int32_t hutch_params_add_adapter(hutch_params * params, const char * path, float
     });
 }
 
+int32_t hutch_params_set_projector(hutch_params * params, const char * path) {
+    return hutch::guarded([&] {
+        params->projector = path;
+        return static_cast<int32_t>(HUTCH_STATUS_OK);
+    });
+}
+
 namespace {
 
 struct model_deleter {
@@ -114,6 +121,46 @@ void attach_threads(hutch_model & loaded, int32_t count) {
     }
 }
 
+// A value of the file's metadata under its architecture's name, "" when it has none.
+std::string fact_of(const llama_model * model, const char * key) {
+    char text[128];
+    if (llama_model_meta_val_str(model, "general.architecture", text, sizeof text) < 0) {
+        return "";
+    }
+    const std::string name = std::string(text) + "." + key;
+    return llama_model_meta_val_str(model, name.c_str(), text, sizeof text) < 0 ? "" : text;
+}
+
+// Sequences of a model that is there for embeddings: so many texts may share a step.
+constexpr uint32_t embedding_sequences = 64;
+// Non-causal images have up to so many rows, which must share a step.
+constexpr uint32_t image_rows = 2048;
+
+// How many tokens a step may have and how many sequences: what embeddings and images need.
+void fit_context(hutch_model & loaded, const hutch_params & params, llama_context_params & context) {
+    const std::string pooling = fact_of(loaded.model, "pooling_type");
+    const bool pools    = !pooling.empty() && pooling != "0";
+    const bool one_way  = fact_of(loaded.model, "attention.causal") != "false" && !llama_model_has_encoder(loaded.model);
+    const auto length   = static_cast<uint32_t>(params.context_length);
+    context.n_ctx       = static_cast<uint32_t>(params.context_length * params.slots);
+    context.n_seq_max   = static_cast<uint32_t>(params.slots);
+    // A text that is not read from left to right, or is averaged, is evaluated in one piece.
+    loaded.whole = !one_way || (pools && pooling != std::to_string(LLAMA_POOLING_TYPE_LAST));
+    if (loaded.whole) {
+        context.n_batch = std::max(context.n_batch, length);
+    }
+    if (pools || !one_way) {
+        context.embeddings = true;
+        context.kv_unified = true; // one pool of cells, so that sequences cost nothing
+        context.n_seq_max  = embedding_sequences;
+        context.n_ctx      = std::max(length, context.n_batch);
+    }
+    if (loaded.projector && hutch::decodes_at_once(*loaded.projector)) {
+        context.n_batch = std::max(context.n_batch, std::min(image_rows, length));
+    }
+    context.n_ubatch = context.n_batch;
+}
+
 model_ptr load(const char * path, const hutch_params & params) {
     model_ptr loaded(new hutch_model());
     loaded->model = llama_model_load_from_file(path, params.model);
@@ -123,18 +170,16 @@ model_ptr load(const char * path, const hutch_params & params) {
     loaded->vocab = llama_model_get_vocab(loaded->model);
 
     llama_context_params context = params.context;
-    context.n_ctx     = static_cast<uint32_t>(params.context_length * params.slots);
-    context.n_seq_max = static_cast<uint32_t>(params.slots);
-    context.no_perf   = true;
-    if (!llama_model_has_decoder(loaded->model) || llama_model_has_encoder(loaded->model)) {
-        // A text that is not read from left to right is evaluated in one piece.
-        context.n_batch  = std::max(context.n_batch, static_cast<uint32_t>(params.context_length));
-        context.n_ubatch = context.n_batch;
+    context.no_perf = true;
+    if (!params.projector.empty()) {
+        loaded->projector = hutch::load_projector(params.projector, loaded->model, context.n_threads, params.model.n_gpu_layers != 0);
     }
+    fit_context(*loaded, params, context);
     loaded->context = llama_init_from_model(loaded->model, context);
     if (loaded->context == nullptr) {
         throw std::runtime_error("unable to create the context");
     }
+    loaded->slots   = params.slots;
     loaded->unified = context.kv_unified;
     loaded->pooled  = llama_pooling_type(loaded->context) != LLAMA_POOLING_TYPE_NONE;
     loaded->causal  = llama_get_memory(loaded->context) != nullptr;
@@ -154,6 +199,7 @@ void hutch_model_free(hutch_model * model) {
         return;
     }
     model->templates.reset();
+    model->projector.reset();
     if (model->context != nullptr) {
         llama_free(model->context);
     }
@@ -179,7 +225,15 @@ int64_t memory_bytes(const hutch_model & model, bool gpu_only) {
             bytes += static_cast<int64_t>(data.model + data.context + data.compute);
         }
     }
+    if (model.projector) {
+        bytes += static_cast<int64_t>(gpu_only ? model.projector->memory_gpu : model.projector->memory);
+    }
     return bytes;
+}
+
+// Length of what hutch_embedding copies.
+int32_t embedding_length(const hutch_model & model) {
+    return llama_pooling_type(model.context) == LLAMA_POOLING_TYPE_RANK ? static_cast<int32_t>(llama_model_n_cls_out(model.model)) : llama_model_n_embd_out(model.model);
 }
 
 } // namespace
@@ -189,10 +243,10 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
     switch (fact) {
         case HUTCH_FACT_TRAINED_CONTEXT: return llama_model_n_ctx_train(model->model);
         case HUTCH_FACT_CONTEXT: return llama_n_ctx_seq(model->context);
-        case HUTCH_FACT_SLOTS: return llama_n_seq_max(model->context);
+        case HUTCH_FACT_SLOTS: return model->slots;
         case HUTCH_FACT_BATCH: return llama_n_batch(model->context);
         case HUTCH_FACT_VOCABULARY: return llama_vocab_n_tokens(model->vocab);
-        case HUTCH_FACT_EMBEDDING: return llama_model_n_embd_out(model->model);
+        case HUTCH_FACT_EMBEDDING: return embedding_length(*model);
         case HUTCH_FACT_ADDS_BOS: return llama_vocab_get_add_bos(model->vocab) ? 1 : 0;
         case HUTCH_FACT_CAN_SHIFT: return memory != nullptr && llama_memory_can_shift(memory) ? 1 : 0;
         case HUTCH_FACT_CAN_TRIM: return memory != nullptr && !llama_model_is_recurrent(model->model) && !llama_model_is_hybrid(model->model) ? 1 : 0;
@@ -203,6 +257,10 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_UNIFIED: return model->unified ? 1 : 0;
         case HUTCH_FACT_BOS: return llama_vocab_bos(model->vocab);
         case HUTCH_FACT_CAUSAL: return model->causal ? 1 : 0;
+        case HUTCH_FACT_SEQUENCES: return llama_n_seq_max(model->context);
+        case HUTCH_FACT_WHOLE: return model->whole ? 1 : 0;
+        case HUTCH_FACT_IMAGES: return model->projector && hutch::reads_images(*model->projector) ? 1 : 0;
+        case HUTCH_FACT_SOUND: return model->projector && hutch::reads_sound(*model->projector) ? 1 : 0;
         default: return HUTCH_STATUS_INVALID;
     }
 }

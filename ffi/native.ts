@@ -5,9 +5,10 @@
 import { type Pointer, ptr } from "bun:ffi";
 import { EngineError, ModelLoadError, OutOfMemoryError } from "../src/errors.ts";
 import { type HutchLibrary, openLibrary } from "./library.ts";
+import { NativeMedia } from "./native-media.ts";
+import { status, statusError } from "./status.ts";
 
-/** `hutch_status` in hutch.h. */
-export const status = { ok: 0, error: -1, invalid: -2, noMemory: -3, noCells: -4 } as const;
+export { status };
 
 /** `hutch_fact` in hutch.h. */
 export const facts = {
@@ -27,6 +28,10 @@ export const facts = {
   unified: 13,
   bos: 14,
   causal: 15,
+  sequences: 16,
+  whole: 17,
+  images: 18,
+  sound: 19,
 } as const;
 
 /** Bits of `llama_token_attr` in llama.h. */
@@ -42,6 +47,7 @@ export interface NativeLoadOptions {
   readonly numbers: Readonly<Record<string, number>>;
   readonly cacheType: string;
   readonly adapters: readonly { readonly path: string; readonly scale: number }[];
+  readonly projector: string | undefined;
 }
 
 export interface NativeSampling {
@@ -120,6 +126,10 @@ export class Native {
         const added = this.#lib.hutch_params_add_adapter(params, cString(file), scale);
         this.#check(added, "load the adapter");
       }
+      if (options.projector !== undefined) {
+        const set = this.#lib.hutch_params_set_projector(params, cString(options.projector));
+        this.#check(set, "load the projector");
+      }
       const model = this.#lib.hutch_model_load(cString(path), params);
       if (model === null) throw new ModelLoadError(this.lastError());
       return new NativeModel(this.#lib, pointer(model), () => this.lastError());
@@ -141,10 +151,6 @@ function readLastError(lib: HutchLibrary["symbols"]): string {
   const buffer = new Uint8Array(4096);
   const length = lib.hutch_last_error(buffer, buffer.length);
   return decoder.decode(buffer.subarray(0, Math.min(length, buffer.length - 1)));
-}
-
-function statusError(result: number, text: string): Error {
-  return result === status.noMemory ? new OutOfMemoryError(text) : new EngineError(text);
 }
 
 /** Buffers for one step; the runner fills them and passes how many rows count. */
@@ -388,6 +394,13 @@ export class NativeModel {
     this.#ends = new Uint8Array(count);
     this.#lengths = new Int32Array(count);
     this.#pieces = new Uint8Array(count * pieceStride);
+  }
+
+  /** Starts to read an image or sound. @throws EngineError without a projector */
+  media(bytes: Uint8Array): NativeMedia {
+    const handle = this.#lib.hutch_media_init(this.#model, bytes, bytes.length);
+    if (handle === null) throw statusError(status.error, this.#error());
+    return new NativeMedia(this.#lib, pointer(handle), this.#error);
   }
 
   /** First the token itself, then the `top` likeliest, with natural logarithms. */

@@ -4,6 +4,7 @@
 #include "common.h"
 #include "ggml-backend.h"
 #include "log.h"
+#include "mtmd-helper.h"
 
 #include <algorithm>
 #include <cstring>
@@ -89,6 +90,7 @@ int32_t hutch_die_with_parent(int32_t parent) {
 int32_t hutch_init(const char * folder) {
     return hutch::guarded([&] {
         llama_log_set(log_line, nullptr);
+        mtmd_helper_log_set(log_line, nullptr);
         common_log_pause(common_log_main()); // llama-common writes to stderr by itself
         ggml_backend_load_all_from_path(folder);
         if (ggml_backend_dev_count() == 0) {

@@ -5,7 +5,7 @@
 import type { FFIFunction } from "bun:ffi";
 
 /** Version of the ABI that this table describes; the library must report the same. */
-export const abiVersion = 1;
+export const abiVersion = 2;
 
 export const symbols = {
   // int32_t hutch_abi_version(void)
@@ -32,6 +32,8 @@ export const symbols = {
   hutch_params_set_cache_type: { args: ["ptr", "ptr"], returns: "i32" },
   // int32_t hutch_params_add_adapter(hutch_params *params, const char *path, float scale)
   hutch_params_add_adapter: { args: ["ptr", "ptr", "f32"], returns: "i32" },
+  // int32_t hutch_params_set_projector(hutch_params *params, const char *path)
+  hutch_params_set_projector: { args: ["ptr", "ptr"], returns: "i32" },
   // hutch_model *hutch_model_load(const char *path, const hutch_params *params)
   hutch_model_load: { args: ["ptr", "ptr"], returns: "ptr" },
   // void hutch_model_free(hutch_model *model)
@@ -97,4 +99,20 @@ export const symbols = {
   },
   // int32_t hutch_logprobs(hutch_model *model, int32_t row, int32_t token, int32_t top, int32_t *tokens, float *logprobs)
   hutch_logprobs: { args: ["ptr", "i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+  // hutch_media *hutch_media_init(hutch_model *model, const uint8_t *bytes, int64_t length)
+  hutch_media_init: { args: ["ptr", "ptr", "i64"], returns: "ptr" },
+  // void hutch_media_free(hutch_media *media)
+  hutch_media_free: { args: ["ptr"], returns: "void" },
+  // int32_t hutch_media_poll(hutch_media *media)
+  hutch_media_poll: { args: ["ptr"], returns: "i32" },
+  // int32_t hutch_media_chunks(const hutch_media *media)
+  hutch_media_chunks: { args: ["ptr"], returns: "i32" },
+  // int32_t hutch_media_chunk(const hutch_media *media, int32_t index, int32_t *facts)
+  hutch_media_chunk: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  // int32_t hutch_media_tokens(const hutch_media *media, int32_t index, int32_t *tokens)
+  hutch_media_tokens: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  // int32_t hutch_media_encode(hutch_media *media, int32_t index)
+  hutch_media_encode: { args: ["ptr", "i32"], returns: "i32" },
+  // int32_t hutch_media_decode(hutch_media *media, int32_t from, int32_t count, int32_t sequence, int32_t position, bool wanted)
+  hutch_media_decode: { args: ["ptr", "i32", "i32", "i32", "i32", "bool"], returns: "i32" },
 } as const satisfies Record<string, FFIFunction>;

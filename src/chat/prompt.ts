@@ -45,6 +45,8 @@ export interface FittedPrompt {
   readonly dropped: number;
   /** Tokens that these had in the prompt. */
   readonly droppedTokens: number;
+  /** Images (base64) of the messages that were kept, in the order of their markers. */
+  readonly images: readonly string[];
 }
 
 /** The conversation as the GGUF's Jinja template gets it (template.md 8). */
@@ -155,9 +157,9 @@ export async function fitChat(
   const attempt = async (count: number): Promise<Attempt> => {
     const kept = withoutFirst(messages, count);
     const pieces = cut(await renderChat(source, { ...value, messages: kept }, engine));
-    const images = kept.reduce((sum, message) => sum + (message.images?.length ?? 0), 0);
-    const room = options.limit - images * options.imageTokens;
-    const found = { pieces, dropped: messages.length - kept.length };
+    const images = kept.flatMap((message) => message.images ?? []);
+    const room = options.limit - images.length * options.imageTokens;
+    const found = { pieces, images, dropped: messages.length - kept.length };
     // Counting costs a round trip: texts that cannot be too long need none.
     if (byteLength(pieces) <= room) return { ...found, fits: true };
     const tokens = await engine.tokenize(pieces);
@@ -176,11 +178,13 @@ export async function fitChat(
   }
   const left = best.tokens ?? (await engine.tokenize(best.pieces));
   const droppedTokens = Math.max(0, (whole.tokens?.length ?? 0) - left.length);
-  return { pieces: best.pieces, tokens: left, dropped: best.dropped, droppedTokens };
+  const { pieces, images, dropped } = best;
+  return { pieces, images, tokens: left, dropped, droppedTokens };
 }
 
 interface Attempt {
   readonly pieces: readonly string[];
+  readonly images: readonly string[];
   readonly tokens?: readonly number[];
   readonly dropped: number;
   readonly fits: boolean;

@@ -22,6 +22,8 @@ export interface Config {
   readonly loadTimeoutNs: bigint;
   readonly flashAttention: boolean | undefined;
   readonly kvCacheType: string;
+  /** Results that do not depend on what else is evaluated. */
+  readonly deterministic: boolean;
   readonly gpuOverhead: number;
   readonly spread: boolean;
   readonly origins: readonly string[];
@@ -107,6 +109,7 @@ export function readConfig(env: Environment = process.env): Config {
     loadTimeoutNs: duration("LOAD_TIMEOUT"),
     flashAttention: tristate("FLASH_ATTENTION"),
     kvCacheType: text("KV_CACHE_TYPE").toLowerCase(),
+    deterministic: bool("DETERMINISTIC"),
     gpuOverhead: count("GPU_OVERHEAD"),
     spread: bool("SCHED_SPREAD"),
     origins: raw("ORIGINS")?.split(",") ?? [],

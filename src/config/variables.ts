@@ -91,6 +91,13 @@ export const variables = {
     fallback: "f16",
     help: "Element type of the KV cache: f16, q8_0, q4_0",
   },
+  DETERMINISTIC: {
+    ...own,
+    reader: "server",
+    kind: "bool",
+    fallback: "false",
+    help: "Embed one text at a time, so that no vector depends on what else is asked for; slower",
+  },
   GPU_OVERHEAD: {
     ...server,
     kind: "bytes",

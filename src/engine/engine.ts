@@ -30,6 +30,8 @@ export interface LoadSpec {
   /** KV cache element type, as ggml spells it in lower case: f16, q8_0, q4_0, ... */
   readonly kvCacheType: string;
   readonly flashAttention: "auto" | "on" | "off";
+  /** Results do not depend on what else is evaluated at the time; slower. */
+  readonly deterministic?: boolean;
 }
 
 /** What is known about a model once it is loaded. */
@@ -42,6 +44,8 @@ export interface LoadedModelInfo {
   /** Whether the tokenizer puts a begin-of-text token in front by itself. */
   readonly addsBos: boolean;
   readonly embeddingLength: number;
+  /** What a prompt may have besides text. */
+  readonly inputs: { readonly images: boolean; readonly sound: boolean };
   /** Whether a full context can be shifted (llama.h `llama_memory_can_shift`). */
   readonly canShift: boolean;
   /** Tokens that mean something to the model rather than being text, with their texts. */
@@ -59,9 +63,12 @@ export interface LoadedModelInfo {
  * become special tokens only where they stand whole inside one piece with `parseSpecial`: so what
  * users write is kept from it by cutting it there. `texts` are the pieces that tokens were made of.
  */
-export type PromptPart =
+export type TextPart =
   | { readonly text: string; readonly parseSpecial: boolean }
   | { readonly tokens: readonly number[]; readonly texts?: readonly string[] };
+
+/** Also an image (PNG, JPEG, WebP, GIF, BMP) or sound (WAV, MP3, FLAC), as the file's bytes. */
+export type PromptPart = TextPart | { readonly media: Uint8Array };
 
 /** Sampling, fully resolved (api.md 4). */
 export interface Sampling {
@@ -148,6 +155,22 @@ export interface TemplateRequest {
   readonly addGenerationPrompt: boolean;
 }
 
+export interface EmbedOptions {
+  /** Vectors of length 1; scores stay as they are. */
+  readonly normalize: boolean;
+  /** Most tokens of a text, >= 0. */
+  readonly limit: number;
+  /** Longer texts are cut; else they are an error. */
+  readonly truncate: boolean;
+}
+
+export interface Embeddings {
+  /** In the order of the texts. */
+  readonly vectors: readonly Float32Array[];
+  /** Tokens of all texts, as cut. */
+  readonly promptTokens: number;
+}
+
 /** A model that is loaded. Disposing of it frees its memory; running requests end with an error. */
 export interface LoadedModel extends AsyncDisposable {
   readonly info: LoadedModelInfo;
@@ -158,7 +181,7 @@ export interface LoadedModel extends AsyncDisposable {
   ): Promise<number[]>;
   /** Token ids of a prompt, as `generate` would make them. */
   tokenizePrompt(
-    prompt: readonly PromptPart[],
+    prompt: readonly TextPart[],
     options: { addSpecial: boolean },
   ): Promise<readonly number[]>;
   /** Text of tokens, special ones written out, malformed UTF-8 replaced. */
@@ -168,18 +191,16 @@ export interface LoadedModel extends AsyncDisposable {
   /**
    * Runs one request. Waits for a free slot. Ends after the `done` event; aborting the signal or
    * leaving the loop frees the slot. Throws `ContextOverflowError` when the prompt has more tokens
-   * than fit (context length - 1), `EngineCrashedError` when the process ends, `EngineError`.
+   * than fit (context length - 1), `InvalidRequestError` for media that cannot be read or that the
+   * model does not take, `EngineCrashedError` when the process ends, `EngineError`.
    */
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent>;
   /**
-   * One vector per input (tokens are cut by the caller), L2-normalised when `normalize`; each is
-   * the pooled output, or the last token's for models without pooling.
+   * One vector per text: the pooled output, or the last token's for models without pooling; the
+   * scores of rerankers. Texts of several requests share batches. Throws `ContextOverflowError` for a
+   * text that is too long, `InvalidRequestError` for one without tokens, `EngineError`.
    */
-  embed(
-    inputs: readonly (readonly number[])[],
-    options: { normalize: boolean },
-    signal: AbortSignal,
-  ): Promise<Float32Array[]>;
+  embed(texts: readonly string[], options: EmbedOptions, signal: AbortSignal): Promise<Embeddings>;
   /** Settles, never rejects, when the model can serve no longer: with the reason, or undefined after disposal. */
   readonly ended: Promise<Error | undefined>;
 }

@@ -6,9 +6,13 @@ import {
   ContextOverflowError,
   EngineCrashedError,
   EngineError,
+  InvalidRequestError,
   ModelLoadError,
 } from "../errors.ts";
+import { embedTokens, type TextTokenizer } from "./embed-tokens.ts";
 import type {
+  Embeddings,
+  EmbedOptions,
   Engine,
   GenerateEvent,
   GenerateRequest,
@@ -17,6 +21,7 @@ import type {
   LoadSpec,
   PromptPart,
   TemplateRequest,
+  TextPart,
 } from "./engine.ts";
 import { PromptTokenizer } from "./runner/prompt-tokens.ts";
 import { TextAssembler } from "./runner/text.ts";
@@ -54,6 +59,27 @@ function parseTokens(text: string): number[] {
   const end = found.at + found.length;
   const id = specials.find((special) => special.text === text.slice(found.at, end))?.id ?? 0;
   return [...codePoints(text.slice(0, found.at)), id, ...parseTokens(text.slice(end))];
+}
+
+function spell(tokens: ArrayLike<number>): string {
+  return Array.from(tokens)
+    .filter((token) => token !== bos)
+    .map((token) => specials.find(({ id }) => id === token)?.text ?? String.fromCodePoint(token))
+    .join("");
+}
+
+const letters: TextTokenizer = {
+  tokenize: (text, addSpecial) => [...(addSpecial ? [bos] : []), ...parseTokens(text)],
+  detokenize: spell,
+};
+
+function vectorOf(tokens: ArrayLike<number>, width: number, normalize: boolean): Float32Array {
+  const vector = new Float32Array(width);
+  Array.from(tokens).forEach((token, i) => {
+    vector[i % width] = (vector[i % width] ?? 0) + (token % 97) + 1;
+  });
+  const length = normalize ? Math.hypot(...vector) || 1 : 1;
+  return vector.map((value) => value / length);
 }
 
 const prompts = new PromptTokenizer({
@@ -111,6 +137,7 @@ class FakeModel implements LoadedModel {
       vocabularySize,
       addsBos: true,
       embeddingLength: 8,
+      inputs: { images: spec.projectors.length > 0, sound: false },
       canShift: true,
       specialTokens: specials.map(({ id, text }) => ({ id, text })),
       memory: { total: 1 << 20, gpu: 0 },
@@ -127,7 +154,7 @@ class FakeModel implements LoadedModel {
   }
 
   async tokenizePrompt(
-    prompt: readonly PromptPart[],
+    prompt: readonly TextPart[],
     options: { addSpecial: boolean },
   ): Promise<readonly number[]> {
     const tokens = prompts.tokens(prompt).flatMap((part) => Array.from(part));
@@ -135,10 +162,7 @@ class FakeModel implements LoadedModel {
   }
 
   async detokenize(tokens: readonly number[]): Promise<string> {
-    return tokens
-      .filter((token) => token !== bos)
-      .map((token) => specials.find(({ id }) => id === token)?.text ?? String.fromCodePoint(token))
-      .join("");
+    return spell(tokens);
   }
 
   async applyTemplate({ messagesJson, addGenerationPrompt }: TemplateRequest): Promise<string> {
@@ -167,7 +191,10 @@ class FakeModel implements LoadedModel {
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
     this.#alive(signal);
-    const prompt = await this.tokenizePrompt(request.prompt, request);
+    const prompt = await this.tokenizePrompt(
+      request.prompt.map((part) => this.#text(part)),
+      request,
+    );
     const { contextLength } = this.info;
     if (prompt.length > contextLength - 1) {
       throw new ContextOverflowError(
@@ -183,6 +210,13 @@ class FakeModel implements LoadedModel {
       this.#busy--;
       this.#waiting.shift()?.();
     }
+  }
+
+  /** A media is the sign for an object in a text, and a letter that depends on its bytes. */
+  #text(part: PromptPart): TextPart {
+    if (!("media" in part)) return part;
+    if (!this.info.inputs.images) throw new InvalidRequestError("the fake model takes no images");
+    return { tokens: [0xfffc, 0x2800 + (Bun.hash.crc32(part.media) & 0xff)] };
   }
 
   async *#answer(
@@ -255,19 +289,18 @@ class FakeModel implements LoadedModel {
   }
 
   async embed(
-    inputs: readonly (readonly number[])[],
-    options: { normalize: boolean },
+    texts: readonly string[],
+    options: EmbedOptions,
     signal: AbortSignal,
-  ): Promise<Float32Array[]> {
+  ): Promise<Embeddings> {
     this.#alive(signal);
-    return inputs.map((tokens) => {
-      const vector = new Float32Array(this.info.embeddingLength);
-      tokens.forEach((token, i) => {
-        vector[i % vector.length] = (vector[i % vector.length] ?? 0) + (token % 97) + 1;
-      });
-      const length = options.normalize ? Math.hypot(...vector) || 1 : 1;
-      return vector.map((value) => value / length);
-    });
+    await Bun.sleep(this.#options.tokenDelay ?? 0);
+    this.#alive(signal);
+    const all = texts.map((text) => embedTokens(letters, text, options));
+    return {
+      vectors: all.map((tokens) => vectorOf(tokens, this.info.embeddingLength, options.normalize)),
+      promptTokens: all.reduce((sum, { length }) => sum + length, 0),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,19 +8,22 @@ import {
   ContextOverflowError,
   EngineCrashedError,
   EngineError,
+  InvalidRequestError,
   ModelLoadError,
   OutOfMemoryError,
 } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type {
+  Embeddings,
+  EmbedOptions,
   Engine,
   GenerateEvent,
   GenerateRequest,
   LoadedModel,
   LoadedModelInfo,
   LoadSpec,
-  PromptPart,
   TemplateRequest,
+  TextPart,
 } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Command, checkMessage, type Failure, Report } from "./protocol.ts";
@@ -148,7 +151,7 @@ class Child implements LoadedModel {
   }
 
   async tokenizePrompt(
-    prompt: readonly PromptPart[],
+    prompt: readonly TextPart[],
     { addSpecial }: { addSpecial: boolean },
   ): Promise<readonly number[]> {
     const report = await this.#ask({ type: "prompt", id: this.#ids++, prompt, addSpecial });
@@ -176,23 +179,22 @@ class Child implements LoadedModel {
   }
 
   async embed(
-    inputs: readonly (readonly number[])[],
-    options: { normalize: boolean },
+    texts: readonly string[],
+    options: EmbedOptions,
     signal: AbortSignal,
-  ): Promise<Float32Array[]> {
+  ): Promise<Embeddings> {
     const id = this.#ids++;
     const cancel = () => this.#cancel(id, signal.reason);
     signal.throwIfAborted();
     signal.addEventListener("abort", cancel, { once: true });
     try {
-      const report = await this.#ask({
-        type: "embed",
-        id,
-        inputs: inputs.map((tokens) => [...tokens]),
-        normalize: options.normalize,
-      });
+      const report = await this.#ask({ type: "embed", id, texts: [...texts], options });
       if (report.type !== "vectors") return unexpected(report);
-      return report.vectors.map((vector) => Float32Array.from(vector));
+      const { bytes, promptTokens } = report;
+      const all = new Float32Array(bytes.slice().buffer);
+      const width = all.length / Math.max(1, texts.length);
+      const vectors = texts.map((_, i) => all.subarray(i * width, (i + 1) * width));
+      return { vectors, promptTokens };
     } finally {
       signal.removeEventListener("abort", cancel);
     }
@@ -325,6 +327,8 @@ function toError(failure: Failure): Error {
       return new OutOfMemoryError(failure.message);
     case "model_load":
       return new ModelLoadError(failure.message);
+    case "invalid_request":
+      return new InvalidRequestError(failure.message);
     default:
       return new EngineError(failure.message);
   }

@@ -10,7 +10,7 @@ import type {
   GenerateRequest,
   LoadedModelInfo,
   LoadSpec,
-  PromptPart,
+  TextPart,
 } from "./engine.ts";
 
 const Id = t.Integer({ minimum: 0 });
@@ -29,6 +29,7 @@ const LoadSpecShape = t.Object({
   mmap: t.Optional(t.Boolean()),
   kvCacheType: t.String(),
   flashAttention: t.Union([t.Literal("auto"), t.Literal("on"), t.Literal("off")]),
+  deterministic: t.Optional(t.Boolean()),
 });
 
 const SamplingShape = t.Object({
@@ -47,15 +48,13 @@ const SamplingShape = t.Object({
   mirostatEta: t.Number(),
 });
 
-const Prompt = t.Array(
-  t.Union([
-    t.Object({ text: t.String(), parseSpecial: t.Boolean() }),
-    t.Object({ tokens: Tokens, texts: t.Optional(t.Array(t.String())) }),
-  ]),
-);
+const TextPartShape = t.Union([
+  t.Object({ text: t.String(), parseSpecial: t.Boolean() }),
+  t.Object({ tokens: Tokens, texts: t.Optional(t.Array(t.String())) }),
+]);
 
 const GenerateShape = t.Object({
-  prompt: Prompt,
+  prompt: t.Array(t.Union([TextPartShape, t.Object({ media: t.Uint8Array() })])),
   addSpecial: t.Boolean(),
   sampling: SamplingShape,
   stop: t.Array(t.String({ minLength: 1 })),
@@ -86,7 +85,12 @@ export const Command = t.Union([
     addSpecial: t.Boolean(),
     parseSpecial: t.Boolean(),
   }),
-  t.Object({ type: t.Literal("prompt"), id: Id, prompt: Prompt, addSpecial: t.Boolean() }),
+  t.Object({
+    type: t.Literal("prompt"),
+    id: Id,
+    prompt: t.Array(TextPartShape),
+    addSpecial: t.Boolean(),
+  }),
   t.Object({ type: t.Literal("detokenize"), id: Id, tokens: Tokens }),
   t.Object({
     type: t.Literal("render"),
@@ -97,7 +101,16 @@ export const Command = t.Union([
     addGenerationPrompt: t.Boolean(),
   }),
   t.Object({ type: t.Literal("generate"), id: Id, request: GenerateShape }),
-  t.Object({ type: t.Literal("embed"), id: Id, inputs: t.Array(Tokens), normalize: t.Boolean() }),
+  t.Object({
+    type: t.Literal("embed"),
+    id: Id,
+    texts: t.Array(t.String()),
+    options: t.Object({
+      normalize: t.Boolean(),
+      limit: t.Integer({ minimum: 0 }),
+      truncate: t.Boolean(),
+    }),
+  }),
   t.Object({ type: t.Literal("cancel"), id: Id }),
   // Back-pressure: a paused request keeps its slot but is not sampled.
   t.Object({ type: t.Literal("pause"), id: Id }),
@@ -147,6 +160,7 @@ export const Report = t.Union([
       vocabularySize: t.Integer(),
       addsBos: t.Boolean(),
       embeddingLength: t.Integer(),
+      inputs: t.Object({ images: t.Boolean(), sound: t.Boolean() }),
       canShift: t.Boolean(),
       specialTokens: t.Array(t.Object({ id: t.Integer(), text: t.String() })),
       chatTemplate: t.Optional(t.String()),
@@ -157,7 +171,13 @@ export const Report = t.Union([
   t.Object({ type: t.Literal("failed"), error: Failure, log: t.String() }),
   t.Object({ type: t.Literal("tokens"), id: Id, tokens: Tokens }),
   t.Object({ type: t.Literal("text"), id: Id, text: t.String() }),
-  t.Object({ type: t.Literal("vectors"), id: Id, vectors: t.Array(t.Array(t.Number())) }),
+  // Float32 numbers of all vectors, one after the other, as bytes of this machine.
+  t.Object({
+    type: t.Literal("vectors"),
+    id: Id,
+    bytes: t.Uint8Array(),
+    promptTokens: t.Integer({ minimum: 0 }),
+  }),
   t.Object({ type: t.Literal("error"), id: Id, error: Failure }),
   // All that one step brought, for all requests.
   t.Object({ type: t.Literal("events"), events: t.Array(t.Tuple([Id, EventShape])) }),
@@ -178,7 +198,7 @@ export type Command =
       };
     })
   | { type: "generate"; id: number; request: GenerateRequest }
-  | { type: "prompt"; id: number; prompt: readonly PromptPart[]; addSpecial: boolean };
+  | { type: "prompt"; id: number; prompt: readonly TextPart[]; addSpecial: boolean };
 export type Report =
   | Exclude<ReportShape, { type: "events" | "ready" }>
   | { type: "ready"; info: Omit<LoadedModelInfo, "loadNs"> }

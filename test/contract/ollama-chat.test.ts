@@ -16,7 +16,10 @@ const chatMl = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}<assist
 const prompts = () =>
   application.engine.requests.map(({ prompt }) =>
     prompt
-      .map((part) => ("text" in part ? part.text : String.fromCodePoint(...part.tokens)))
+      .map((part) => {
+        if ("media" in part) return "(image)";
+        return "text" in part ? part.text : String.fromCodePoint(...part.tokens);
+      })
       .join(""),
   );
 

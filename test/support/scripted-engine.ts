@@ -2,7 +2,10 @@
  * An engine without native code whose answers a test writes beforehand. Tokens are single characters
  * (their code points). It keeps what it was asked, and can be told to fail, to wait, or to die.
  */
+import { embedTokens } from "../../src/engine/embed-tokens.ts";
 import type {
+  Embeddings,
+  EmbedOptions,
   Engine,
   GenerateEvent,
   GenerateRequest,
@@ -10,6 +13,7 @@ import type {
   LoadSpec,
   PromptPart,
   TemplateRequest,
+  TextPart,
 } from "../../src/engine/engine.ts";
 
 /** One step of an answer: a piece of text, or something that happens instead. */
@@ -57,7 +61,10 @@ const codePoints = (text: string) => Array.from(text, (letter) => letter.codePoi
 
 function textOf(parts: readonly PromptPart[]): string {
   return parts
-    .map((part) => ("tokens" in part ? String.fromCodePoint(...part.tokens) : part.text))
+    .map((part) => {
+      if ("media" in part) return "\ufffc"; // the sign for an object in a text
+      return "tokens" in part ? String.fromCodePoint(...part.tokens) : part.text;
+    })
     .join("");
 }
 
@@ -76,6 +83,7 @@ class ScriptedModel implements LoadedModel {
       vocabularySize: 0x11_0000,
       addsBos: false,
       embeddingLength: 4,
+      inputs: { images: spec.projectors.length > 0, sound: false },
       canShift: true,
       specialTokens: engine.specials.map((text, i) => ({ id: 0x11_0000 + i, text })),
       memory: { total: 1_000_000, gpu: 0 },
@@ -87,7 +95,7 @@ class ScriptedModel implements LoadedModel {
     return codePoints(text);
   }
 
-  async tokenizePrompt(prompt: readonly PromptPart[]): Promise<readonly number[]> {
+  async tokenizePrompt(prompt: readonly TextPart[]): Promise<readonly number[]> {
     return codePoints(textOf(prompt));
   }
 
@@ -150,8 +158,18 @@ class ScriptedModel implements LoadedModel {
     return { logprobs: [{ ...own, top: Array.from({ length: logprobs }, () => own) }] };
   }
 
-  async embed(inputs: readonly (readonly number[])[]): Promise<Float32Array[]> {
-    return inputs.map((tokens) => Float32Array.of(0.5, 0.5, 0.5, tokens.length));
+  async embed(texts: readonly string[], options: EmbedOptions): Promise<Embeddings> {
+    const all = texts.map((text) =>
+      embedTokens(
+        { tokenize: codePoints, detokenize: (t) => String.fromCodePoint(...t) },
+        text,
+        options,
+      ),
+    );
+    return {
+      vectors: all.map((tokens) => Float32Array.of(0.5, 0.5, 0.5, tokens.length)),
+      promptTokens: all.reduce((sum, { length }) => sum + length, 0),
+    };
   }
 
   /** The model's process ends by itself. */

@@ -1,58 +1,254 @@
-/** Embeddings of many texts: as many as there are sequences and room share one batch. */
-import { facts, type NativeModel, type StepBuffers, status } from "../../../ffi/native.ts";
-import { ContextOverflowError, EngineError } from "../../errors.ts";
-
 /**
- * @param sequences free and empty sequences; empty again afterwards
- * @param inputs tokens of each text
- * @throws ContextOverflowError when a text does not fit into one batch
+ * Embeddings in a runner: texts of all requests, in turn, share batches. One batch a turn, bounded by
+ * the measured speed, so that running answers go on and cancels are seen. A text that may be read in
+ * pieces (causal, its last token counts) and is longer than a batch takes several.
  */
-export function embedAll(
-  model: NativeModel,
-  step: StepBuffers,
-  sequences: readonly number[],
-  inputs: readonly (readonly number[])[],
-  normalize: boolean,
-): Float32Array[] {
-  const most = Math.min(step.capacity, model.fact(facts.context));
-  const long = inputs.find(({ length }) => length > most);
-  if (long !== undefined) {
-    throw new ContextOverflowError(
-      "the input length exceeds the context length",
-      long.length,
-      most,
-    );
+import { facts, type NativeModel, type StepBuffers, status } from "../../../ffi/native.ts";
+import { EngineError } from "../../errors.ts";
+import { embedTokens, type TextTokenizer } from "../embed-tokens.ts";
+import type { EmbedOptions } from "../engine.ts";
+import { promptChunk } from "./plan.ts";
+
+export interface EmbedJob {
+  readonly id: number;
+  readonly texts: readonly string[];
+  readonly options: EmbedOptions;
+}
+
+/** What a request gets: vectors one after the other, or what went wrong. */
+export type EmbedResult =
+  | { readonly id: number; readonly vectors: Float32Array; readonly promptTokens: number }
+  | { readonly id: number; readonly error: unknown };
+
+/** A request that is not finished. */
+class Work {
+  readonly vectors: Float32Array;
+  promptTokens = 0;
+  /** First text that has not begun; those before it are done or hold a sequence. */
+  next = 0;
+  finished = 0;
+  /** Tokens of text `next`, once it was looked at. */
+  ahead: ArrayLike<number> | undefined;
+
+  constructor(
+    readonly job: EmbedJob,
+    readonly width: number,
+  ) {
+    this.vectors = new Float32Array(job.texts.length * width);
   }
-  const width = model.fact(facts.embedding);
-  const vectors: Float32Array[] = [];
-  model.setEmbeddings(true);
-  try {
-    while (vectors.length < inputs.length) {
-      const ends: { sequence: number; row: number }[] = [];
-      let rows = 0;
-      for (const input of inputs.slice(vectors.length, vectors.length + sequences.length)) {
-        if (rows + input.length > step.capacity) break;
-        const sequence = sequences[ends.length] ?? 0;
-        if (input.length === 0) throw new EngineError("an input has no tokens");
-        input.forEach((token, position) => {
-          step.tokens[rows] = token;
-          step.positions[rows] = position;
-          step.sequences[rows] = sequence;
-          step.wanted[rows] = 1;
-          rows++;
-        });
-        ends.push({ sequence, row: rows - 1 });
-      }
-      const result = model.decode(step, rows);
-      if (result !== status.ok) throw new EngineError(model.lastError());
-      for (const { sequence, row } of ends) {
-        vectors.push(model.embedding(sequence, row, normalize, width));
-      }
-      for (const { sequence } of ends) model.remove(sequence, -1, -1);
+
+  /** Tokens of the next text. @throws when it is too long or empty */
+  look(tokenizer: TextTokenizer): ArrayLike<number> {
+    this.ahead ??= embedTokens(tokenizer, this.job.texts[this.next] ?? "", this.job.options);
+    return this.ahead;
+  }
+}
+
+/** A text that is being evaluated. */
+interface Reading {
+  readonly work: Work;
+  readonly index: number;
+  readonly tokens: ArrayLike<number>;
+  readonly sequence: number;
+  evaluated: number;
+  /** Row of its last token in the step, -1 when that is still to come. */
+  lastRow: number;
+}
+
+export class EmbedQueue {
+  readonly #model: NativeModel;
+  readonly #step: StepBuffers;
+  readonly #tokenizer: TextTokenizer;
+  readonly #width: number;
+  readonly #whole: boolean;
+  readonly #pooled: boolean;
+  /** One text a batch, in pieces that do not depend on the clock. */
+  readonly #deterministic: boolean;
+  /** Tokens a second, measured. */
+  #speed: number;
+  #works: Work[] = [];
+  /** What this turn has brought. */
+  #results: EmbedResult[] = [];
+  /** A text whose tokens do not fit into one step. */
+  #long: Reading | undefined;
+
+  /** @param firstSpeed tokens a second, a cautious guess */
+  constructor(
+    model: NativeModel,
+    step: StepBuffers,
+    options: { readonly firstSpeed: number; readonly deterministic: boolean },
+  ) {
+    this.#model = model;
+    this.#step = step;
+    this.#tokenizer = {
+      tokenize: (text, addSpecial) => model.tokenize(text, addSpecial, true),
+      detokenize: (tokens) => model.detokenize(Int32Array.from(tokens)),
+    };
+    this.#width = model.fact(facts.embedding);
+    this.#whole = model.fact(facts.whole) === 1;
+    this.#pooled = model.fact(facts.pooled) === 1;
+    this.#deterministic = options.deterministic;
+    this.#speed = options.firstSpeed;
+  }
+
+  get empty(): boolean {
+    return this.#works.length === 0;
+  }
+
+  /** Whether a sequence holds a text that goes on in the next turn. */
+  holds(sequence: number): boolean {
+    return this.#long?.sequence === sequence;
+  }
+
+  add(job: EmbedJob): void {
+    this.#works.push(new Work(job, this.#width));
+  }
+
+  /** Forgets a request; what it had in a sequence is given up. */
+  cancel(id: number): void {
+    this.#works = this.#works.filter(({ job }) => job.id !== id);
+    if (this.#long?.work.job.id !== id) return;
+    this.#model.remove(this.#long.sequence, -1, -1);
+    this.#long = undefined;
+  }
+
+  /**
+   * Evaluates one batch.
+   *
+   * @param free sequences that may be used and emptied; `take` is called for each that is
+   * @param othersDecode whether running answers wait for this turn
+   */
+  turn(
+    free: readonly number[],
+    othersDecode: boolean,
+    take: (sequence: number) => void,
+  ): EmbedResult[] {
+    this.#results = [];
+    for (const work of this.#works.filter(({ job }) => job.texts.length === 0)) {
+      this.#finish(work);
     }
-  } finally {
-    model.setEmbeddings(false);
-    for (const sequence of sequences) model.remove(sequence, -1, -1);
+    const { readings, rows } = this.#fill(free, this.#budget(othersDecode), take);
+    if (rows > 0) this.#evaluate(readings, rows);
+    return this.#results;
   }
-  return vectors;
+
+  #budget(othersDecode: boolean): number {
+    const { capacity } = this.#step;
+    return this.#deterministic
+      ? capacity
+      : Math.min(capacity, promptChunk(this.#speed, othersDecode));
+  }
+
+  #finish({ job: { id }, vectors, promptTokens }: Work): void {
+    this.cancel(id);
+    this.#results.push({ id, vectors, promptTokens });
+  }
+
+  #fail({ job: { id } }: Work, error: unknown): void {
+    this.cancel(id);
+    this.#results.push({ id, error });
+  }
+
+  /** Puts texts into the step's rows: the long one first, then one of each request in turn. */
+  #fill(
+    free: readonly number[],
+    budget: number,
+    take: (sequence: number) => void,
+  ): { readings: Reading[]; rows: number } {
+    const readings = this.#long === undefined ? [] : [this.#long];
+    let rows = this.#long === undefined ? 0 : this.#place(this.#long, 0, budget);
+    for (const sequence of free) {
+      if (rows >= budget || (this.#deterministic && rows > 0)) break;
+      if (this.holds(sequence)) continue;
+      const next = this.#nextText(rows === 0 ? this.#step.capacity : budget - rows);
+      if (next === undefined) break;
+      take(sequence);
+      this.#model.remove(sequence, -1, -1);
+      const reading = { ...next, sequence, evaluated: 0, lastRow: -1 };
+      // The first may be longer than the budget; where its pieces would do, it is read in pieces.
+      rows = this.#place(reading, rows, this.#whole ? this.#step.capacity : budget);
+      readings.push(reading);
+      if (reading.lastRow < 0) this.#long = reading;
+    }
+    return { readings, rows };
+  }
+
+  /** The next text of the request whose turn it is; undefined when none is left or it has no room. */
+  #nextText(room: number): Pick<Reading, "work" | "index" | "tokens"> | undefined {
+    for (;;) {
+      const work = this.#works.find(({ job, next }) => next < job.texts.length);
+      if (work === undefined) return undefined;
+      const tokens = this.#look(work);
+      if (tokens === undefined) continue; // that request has failed
+      if (tokens.length > room && room < this.#step.capacity) return undefined;
+      work.ahead = undefined;
+      const index = work.next++;
+      // To the end of the line: requests take turns.
+      this.#works.push(...this.#works.splice(this.#works.indexOf(work), 1));
+      return { work, index, tokens };
+    }
+  }
+
+  #look(work: Work): ArrayLike<number> | undefined {
+    try {
+      const tokens = work.look(this.#tokenizer);
+      if (!this.#whole || tokens.length <= this.#step.capacity) return tokens;
+      throw new EngineError(
+        `a text has ${tokens.length} tokens, the model reads at most ${this.#step.capacity} at once`,
+      );
+    } catch (error) {
+      this.#fail(work, error);
+      return undefined;
+    }
+  }
+
+  /** Writes the rows of a text, as far as there is room. Returns the rows in use. */
+  #place(reading: Reading, from: number, room: number): number {
+    const { tokens, positions, sequences, wanted } = this.#step;
+    const end = from + Math.min(reading.tokens.length - reading.evaluated, room - from);
+    for (let row = from; row < end; row++) {
+      tokens[row] = reading.tokens[reading.evaluated] ?? 0;
+      positions[row] = reading.evaluated++;
+      sequences[row] = reading.sequence;
+      wanted[row] = 1;
+    }
+    if (reading.evaluated === reading.tokens.length) reading.lastRow = end - 1;
+    return end;
+  }
+
+  #evaluate(readings: readonly Reading[], rows: number): void {
+    const since = performance.now();
+    // Answers need logits; models that only make embeddings never leave this mode.
+    if (!this.#pooled) this.#model.setEmbeddings(true);
+    try {
+      const result = this.#model.decode(this.#step, rows);
+      if (result !== status.ok) throw new EngineError(this.#model.lastError());
+      const seconds = (performance.now() - since) / 1000;
+      if (rows > 7 && seconds > 0) this.#speed += 0.5 * (rows / seconds - this.#speed);
+      for (const reading of readings) this.#collect(reading);
+    } catch (error) {
+      for (const work of new Set(readings.map((reading) => reading.work))) {
+        if (this.#works.includes(work)) this.#fail(work, error);
+      }
+    } finally {
+      if (!this.#pooled) this.#model.setEmbeddings(false);
+      for (const { sequence } of readings) {
+        if (!this.holds(sequence)) this.#model.remove(sequence, -1, -1);
+      }
+    }
+  }
+
+  /** Takes the vector of a text that was read to its end. */
+  #collect(reading: Reading): void {
+    const { work, index, tokens, sequence, lastRow } = reading;
+    if (lastRow < 0) return;
+    if (this.#long === reading) this.#long = undefined;
+    if (!this.#works.includes(work)) return; // its request failed meanwhile
+    const { normalize } = work.job.options;
+    const vector = this.#model.embedding(sequence, lastRow, normalize, this.#width);
+    work.vectors.set(vector, index * this.#width);
+    work.promptTokens += tokens.length;
+    work.finished++;
+    if (work.finished === work.job.texts.length) this.#finish(work);
+  }
 }

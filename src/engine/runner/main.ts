@@ -37,6 +37,7 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
     },
     cacheType: spec.kvCacheType,
     adapters: spec.adapters,
+    projector: spec.projectors[0],
   });
 }
 
@@ -52,6 +53,7 @@ function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: Loa
       vocabularySize: model.fact(facts.vocabulary),
       addsBos: model.fact(facts.addsBos) === 1,
       embeddingLength: model.fact(facts.embedding),
+      inputs: { images: model.fact(facts.images) === 1, sound: model.fact(facts.sound) === 1 },
       canShift: model.fact(facts.canShift) === 1,
       specialTokens: vocabulary.specials.map(({ id, text }) => ({ id, text })),
       ...(template === undefined ? {} : { chatTemplate: template }),

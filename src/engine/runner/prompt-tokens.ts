@@ -1,10 +1,10 @@
 /**
  * From the pieces of a prompt to tokens. Texts side by side are one text to the tokenizer; but a
  * special token is only seen where its text stands whole inside one piece that may hold special
- * tokens. So what a user wrote never becomes one (engine.ts, `PromptPart`), and a prompt without such
+ * tokens. So what a user wrote never becomes one (engine.ts, `TextPart`), and a prompt without such
  * texts is tokenised exactly as if it were one text.
  */
-import type { PromptPart } from "../engine.ts";
+import type { TextPart } from "../engine.ts";
 import { SpecialTexts } from "../special-texts.ts";
 
 /** A token that means something to the model rather than being text. */
@@ -26,7 +26,7 @@ export interface Vocabulary {
   spell(text: string): readonly number[];
 }
 
-type Piece = Extract<PromptPart, { text: string }>;
+type Piece = Extract<TextPart, { text: string }>;
 
 export class PromptTokenizer {
   readonly #vocabulary: Vocabulary;
@@ -45,7 +45,7 @@ export class PromptTokenizer {
   }
 
   /** Tokens of the pieces, without anything that the tokenizer adds by itself. */
-  tokens(parts: readonly PromptPart[]): ArrayLike<number>[] {
+  tokens(parts: readonly TextPart[]): ArrayLike<number>[] {
     const out: ArrayLike<number>[] = [];
     for (let at = 0; at < parts.length; ) {
       const part = parts[at];

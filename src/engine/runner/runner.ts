@@ -16,14 +16,24 @@ import type {
   GenerateEvent,
   GenerateRequest,
   LoadSpec,
-  PromptPart,
+  TextPart,
   TokenLogprob,
 } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
-import { embedAll } from "./embed.ts";
+import { EmbedQueue, type EmbedResult } from "./embed.ts";
 import { toFailure } from "./failure.ts";
+import {
+  freeMedia,
+  MediaReader,
+  type MediaSpan,
+  pollMs,
+  type RawPart,
+  wholeSpans,
+} from "./media.ts";
+import { MediaSteps } from "./media-steps.ts";
 import { planStep, promptChunk, type Share } from "./plan.ts";
 import { chooseSlot } from "./prefix.ts";
+import { promptParts } from "./prompt-parts.ts";
 import { PromptTokenizer, type Vocabulary } from "./prompt-tokens.ts";
 import { Active, Slot } from "./slot.ts";
 
@@ -33,8 +43,14 @@ interface Waiting {
   readonly id: number;
   readonly request: GenerateRequest;
   readonly prompt: Int32Array;
+  readonly spans: readonly MediaSpan[];
   readonly order: number;
   paused: boolean;
+}
+
+/** The numbers from `first` on, below `end`. */
+function range(first: number, end: number): number[] {
+  return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
 }
 
 /** Longest text handed to the tokenizer, in UTF-16 units: beyond it no context is long enough. */
@@ -59,7 +75,14 @@ export class Runner {
   readonly #canTrim: boolean;
   readonly #canShift: boolean;
   #waiting: Waiting[] = [];
-  #embeds: EmbedCommand[] = [];
+  readonly #embeds: EmbedQueue;
+  /** Sequences that only embeddings use; without any they borrow those of free slots. */
+  readonly #spare: readonly number[];
+  readonly #media: MediaReader;
+  /** Requests whose images are being read. */
+  readonly #reading = new Map<number, { paused: boolean }>();
+  readonly #mediaSteps = new MediaSteps();
+  #poll: Timer | undefined;
   #events: [number, GenerateEvent][] = [];
   #orders = 0;
   #uses = 0;
@@ -87,6 +110,12 @@ export class Runner {
     this.#canTrim = model.fact(facts.canTrim) === 1;
     this.#canShift = model.fact(facts.canShift) === 1;
     this.#promptSpeed = 2e10 / Math.max(1, fileBytes);
+    this.#media = new MediaReader(model);
+    this.#spare = range(this.#slots.length, model.fact(facts.sequences));
+    this.#embeds = new EmbedQueue(model, this.#step, {
+      firstSpeed: this.#promptSpeed,
+      deterministic: spec.deterministic === true,
+    });
   }
 
   generate(id: number, request: GenerateRequest): void {
@@ -94,31 +123,71 @@ export class Runner {
       if (this.#model.fact(facts.generates) !== 1) {
         throw new EngineError("the model cannot generate text");
       }
-      const prompt = this.promptTokens(request.prompt, request.addSpecial);
-      if (prompt.length === 0) throw new EngineError("the prompt has no tokens");
-      // By the cells, not the plain context length: the engine rounds that up (api.md 4).
-      if (prompt.length > this.#cells - 1) {
-        const limit = this.#spec.contextLength;
-        throw new ContextOverflowError(
-          `the prompt has ${prompt.length} tokens, the context holds ${limit}`,
-          prompt.length,
-          limit,
-        );
-      }
+      const parts = promptParts(request.prompt, (texts, first) =>
+        this.promptTokens(texts, first && request.addSpecial),
+      );
       const order = this.#orders++;
-      this.#waiting.push({ id, request, prompt, order, paused: false });
-      this.#wake();
+      const [only] = parts;
+      if (parts.length === 1 && only instanceof Int32Array) {
+        this.#enqueue({ id, request, prompt: only, spans: [], order, paused: false });
+      } else void this.#readMedia(id, request, parts, order);
     });
   }
 
+  /** Lets a request wait for its slot. @throws ContextOverflowError, EngineError */
+  #enqueue(waiting: Waiting): void {
+    const { prompt } = waiting;
+    if (prompt.length === 0) throw new EngineError("the prompt has no tokens");
+    // By the cells, not the plain context length: the engine rounds that up (api.md 4).
+    if (prompt.length > this.#cells - 1) {
+      const limit = this.#spec.contextLength;
+      throw new ContextOverflowError(
+        `the prompt has ${prompt.length} tokens, the context holds ${limit}`,
+        prompt.length,
+        limit,
+      );
+    }
+    this.#waiting.push(waiting);
+    this.#waiting.sort((a, b) => a.order - b.order);
+    this.#wake();
+  }
+
+  /** Prepares a prompt with images; its request waits for a slot afterwards. */
+  async #readMedia(
+    id: number,
+    request: GenerateRequest,
+    parts: readonly RawPart[],
+    order: number,
+  ): Promise<void> {
+    const reading = { paused: false };
+    this.#reading.set(id, reading);
+    const canceled = () => !this.#reading.has(id);
+    try {
+      const { tokens: prompt, spans } = await this.#media.read(parts, canceled);
+      if (canceled()) return freeMedia(spans);
+      try {
+        this.#enqueue({ id, request, prompt, spans, order, ...reading });
+      } catch (error) {
+        freeMedia(spans);
+        throw error;
+      }
+    } catch (error) {
+      if (!canceled()) this.#send({ type: "error", id, error: toFailure(error) });
+    } finally {
+      this.#reading.delete(id);
+    }
+  }
+
   embed(command: EmbedCommand): void {
-    this.#embeds.push(command);
+    this.#embeds.add(command);
     this.#wake();
   }
 
   cancel(id: number): void {
+    this.#reading.delete(id);
+    for (const { spans } of this.#waiting.filter((waiting) => waiting.id === id)) freeMedia(spans);
     this.#waiting = this.#waiting.filter((waiting) => waiting.id !== id);
-    this.#embeds = this.#embeds.filter((embed) => embed.id !== id);
+    this.#embeds.cancel(id);
     const slot = this.#slots.find(({ active }) => active?.id === id);
     if (slot !== undefined) this.#release(slot);
     this.#wake();
@@ -128,7 +197,8 @@ export class Runner {
   pause(id: number, paused: boolean): void {
     const found =
       this.#slots.find(({ active }) => active?.id === id)?.active ??
-      this.#waiting.find((waiting) => waiting.id === id);
+      this.#waiting.find((waiting) => waiting.id === id) ??
+      this.#reading.get(id);
     if (found !== undefined) found.paused = paused;
     if (!paused) this.#wake();
   }
@@ -139,7 +209,7 @@ export class Runner {
   }
 
   /** Tokens of a prompt; BOS in front when the tokenizer wants one and it is not there. */
-  promptTokens(prompt: readonly PromptPart[], addSpecial: boolean): Int32Array {
+  promptTokens(prompt: readonly TextPart[], addSpecial: boolean): Int32Array {
     for (const part of prompt) if ("text" in part) refuseEndless(part.text);
     const parts = this.#prompts.tokens(prompt);
     const only = parts[0];
@@ -167,11 +237,13 @@ export class Runner {
 
   /** One turn: embeddings that are due, new requests into slots, one step. */
   #turn(): void {
-    this.#runEmbeds();
+    const embedded = this.#runEmbeds();
     this.#admit();
+    const seen = this.#runMedia();
     const worked = this.#runStep();
     this.#flush();
-    if (worked || this.#embeds.length > 0) this.#wake();
+    if (worked || embedded || seen === "worked") this.#wake();
+    else if (seen === "waiting") this.#pollSoon();
   }
 
   #flush(): void {
@@ -180,29 +252,33 @@ export class Runner {
     this.#events = [];
   }
 
-  /** Embeddings take all sequences that are free; with none free they wait for the next turn. */
-  #runEmbeds(): void {
-    if (this.#embeds.length === 0) return;
-    const free = this.#slots.filter(({ active }) => active === undefined);
-    if (free.length === 0) return;
-    const command = this.#embeds.shift();
-    if (command === undefined) return;
-    this.#guard(command.id, () => {
-      for (const slot of free) this.#empty(slot);
-      const vectors = embedAll(
-        this.#model,
-        this.#step,
-        free.map(({ sequence }) => sequence),
-        command.inputs,
-        command.normalize,
-      );
-      this.#send({ type: "vectors", id: command.id, vectors: vectors.map((v) => Array.from(v)) });
-    });
+  /** One batch of embeddings. False when there was nothing to do, or no sequence free for it. */
+  #runEmbeds(): boolean {
+    if (this.#embeds.empty) return false;
+    const idle = this.#slots
+      .filter(({ active }) => active === undefined)
+      .sort((a, b) => a.lastUse - b.lastUse);
+    const free = this.#spare.length > 0 ? this.#spare : idle.map(({ sequence }) => sequence);
+    if (free.length === 0) return false;
+    const decoding = idle.length < this.#slots.length;
+    const results = this.#embeds.turn(free, decoding, (sequence) => this.#slots[sequence]?.clear());
+    for (const result of results) this.#sendEmbedded(result);
+    return true;
+  }
+
+  #sendEmbedded(result: EmbedResult): void {
+    if ("error" in result) {
+      this.#send({ type: "error", id: result.id, error: toFailure(result.error) });
+      return;
+    }
+    const { id, vectors, promptTokens } = result;
+    const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
+    this.#send({ type: "vectors", id, bytes, promptTokens });
   }
 
   #empty(slot: Slot): void {
     this.#model.remove(slot.sequence, -1, -1);
-    slot.tokens = [];
+    slot.clear();
   }
 
   /** Gives waiting requests their slots, oldest first; one that waits for a prefix lets others by. */
@@ -210,7 +286,7 @@ export class Runner {
     for (const waiting of [...this.#waiting]) {
       const views = this.#slots.map((slot) => ({
         tokens: slot.tokens,
-        busy: slot.active !== undefined,
+        busy: slot.active !== undefined || this.#embeds.holds(slot.sequence),
         lastUse: slot.lastUse,
         ...(slot.active !== undefined && slot.active.promptLeft > 0
           ? { coming: slot.active.prompt as ArrayLike<number> as readonly number[] }
@@ -226,11 +302,12 @@ export class Runner {
         if (choice.kind === "copy") this.#copy(choice.source, slot);
         const kept = this.#trim(slot, Math.min(choice.common, waiting.prompt.length - 1));
         const sampler = this.#model.sampler(waiting.request.sampling);
-        sampler.accept(waiting.prompt);
+        sampler.accept(waiting.prompt.filter((token) => token >= 0));
         slot.active = new Active(
           waiting.id,
           waiting.request,
           waiting.prompt,
+          waiting.spans,
           kept,
           sampler,
           waiting.order,
@@ -253,15 +330,17 @@ export class Runner {
     this.#empty(slot);
     this.#model.copySequence(source.sequence, slot.sequence);
     slot.tokens = [...source.tokens];
+    slot.spans = [...source.spans];
   }
 
   /** Keeps the first `count` tokens of a slot when its memory can do that, else none. Returns how many. */
-  #trim(slot: Slot, count: number): number {
-    if (count === slot.tokens.length) return count;
+  #trim(slot: Slot, wanted: number): number {
+    if (wanted === slot.tokens.length) return wanted;
+    const count = wholeSpans(slot.spans, wanted);
     // A sliding window may have lost cells that the tokens to come would look back at.
     const whole = count > 0 && this.#model.firstPosition(slot.sequence) === 0;
-    if (whole && this.#canTrim && this.#model.remove(slot.sequence, count, -1)) {
-      slot.tokens.length = count;
+    if (whole && this.#canTrim && this.#model.remove(slot.sequence, slot.position(count), -1)) {
+      slot.cut(count);
       return count;
     }
     this.#empty(slot);
@@ -271,9 +350,9 @@ export class Runner {
   /** Evaluates and samples once. False when there was nothing to do. */
   #runStep(): boolean {
     const wants = this.#slots.flatMap(({ active }, slot) =>
-      active === undefined || active.paused
+      active === undefined || active.paused || active.mediaNext !== undefined
         ? []
-        : [{ slot, promptLeft: active.promptLeft, order: active.order }],
+        : [{ slot, promptLeft: active.textLeft, order: active.order }],
     );
     if (wants.length === 0) return false;
     const decoding = wants.some(({ promptLeft }) => promptLeft === 0);
@@ -296,6 +375,37 @@ export class Runner {
     return true;
   }
 
+  /** Goes on with images, one piece a turn. */
+  #runMedia(): "idle" | "waiting" | "worked" {
+    const chunk = promptChunk(this.#promptSpeed, this.#decoding());
+    let waiting = false;
+    for (const slot of this.#slots) {
+      try {
+        const seen = this.#mediaSteps.turn(slot, Math.min(chunk, this.#step.capacity));
+        if (seen === "waiting") waiting = true;
+        if (seen === "idle" || seen === "waiting") continue;
+        if (seen.due !== undefined) this.#harvest([seen.due]);
+      } catch (error) {
+        this.#fail(slot, error);
+      }
+      return "worked";
+    }
+    return waiting ? "waiting" : "idle";
+  }
+
+  /** Asks again soon whether the projector has finished. */
+  #pollSoon(): void {
+    this.#poll ??= setTimeout(() => {
+      this.#poll = undefined;
+      this.#wake();
+    }, pollMs);
+  }
+
+  /** Whether running answers wait for their next token. */
+  #decoding(): boolean {
+    return this.#slots.some(({ active }) => active?.promptLeft === 0 && !active.paused);
+  }
+
   /** Writes the step's rows; slots whose context is full are shifted or ended first. */
   #fill(shares: readonly Share[]): {
     rows: number;
@@ -315,7 +425,7 @@ export class Runner {
       for (let i = 0; i < count; i++) {
         const token = prompt ? (active.prompt[active.evaluated++] ?? 0) : active.pending;
         tokens[rows] = token;
-        positions[rows] = slot.tokens.length;
+        positions[rows] = slot.position();
         sequences[rows] = slot.sequence;
         wanted[rows] = 0;
         slot.tokens.push(token);
@@ -333,7 +443,8 @@ export class Runner {
   #makeRoom(slot: Slot, active: Active): boolean {
     const full = slot.tokens.length + 1 >= this.#cells;
     if (!full) return true;
-    if (!active.request.shift || !this.#canShift || !this.#canTrim) {
+    const shifts = active.request.shift && this.#canShift && this.#canTrim;
+    if (!shifts || slot.spans.length > 0) {
       if (slot.tokens.length < this.#cells) return true; // the last cell is used up first
       this.#finish(slot, active, "length");
       return false;
@@ -424,6 +535,7 @@ export class Runner {
   /** Tokens of prompt text plus answer, without BOS (api.md 5). */
   #context(active: Active): number[] {
     const texts = active.request.prompt.flatMap((part) => {
+      if ("media" in part) return [];
       if ("text" in part) return [part];
       const own = part.texts ?? [this.#model.detokenize(Int32Array.from(part.tokens))];
       return own.map((text) => ({ text, parseSpecial: true }));
@@ -437,8 +549,15 @@ export class Runner {
   }
 
   #release(slot: Slot): void {
-    slot.active?.sampler.free();
+    const { active } = slot;
     slot.active = undefined;
+    if (active !== undefined) {
+      this.#mediaSteps.leave(active);
+      active.free();
+      // Of a media that was read in part nothing is of use.
+      const { evaluated, mediaRows } = active;
+      if (mediaRows > 0 && slot.tokens.length > evaluated) this.#trim(slot, evaluated);
+    }
     slot.lastUse = ++this.#uses;
   }
 

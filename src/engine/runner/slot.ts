@@ -2,6 +2,7 @@
 
 import type { NativeSampler } from "../../../ffi/native.ts";
 import type { GenerateEvent, GenerateRequest } from "../engine.ts";
+import { freeMedia, type MediaSpan, positionAt, type Span } from "./media.ts";
 import { TextAssembler } from "./text.ts";
 
 /** A request that has a slot. */
@@ -20,11 +21,17 @@ export class Active {
   /** `performance.now()` when the first prompt chunk began, and when the first token came. */
   promptSince = 0;
   evalSince = 0;
+  /** Rows of the media at `evaluated` that the model has read. */
+  mediaRows = 0;
+  /** The projector has begun on the media at `evaluated`. */
+  mediaEncoding = false;
 
   constructor(
     readonly id: number,
     readonly request: GenerateRequest,
     readonly prompt: Int32Array,
+    /** Where the prompt is not text; their media are freed with this. */
+    readonly spans: readonly MediaSpan[],
     readonly cached: number,
     readonly sampler: NativeSampler,
     /** Order of arrival. */
@@ -38,6 +45,22 @@ export class Active {
 
   get promptLeft(): number {
     return this.prompt.length - this.evaluated;
+  }
+
+  /** Tokens of text that can be evaluated before the next media. */
+  get textLeft(): number {
+    const media = this.spans.find(({ start }) => start >= this.evaluated);
+    return (media?.start ?? this.prompt.length) - this.evaluated;
+  }
+
+  /** The media that comes next, when it does. */
+  get mediaNext(): MediaSpan | undefined {
+    return this.spans.find(({ start }) => start === this.evaluated);
+  }
+
+  free(): void {
+    this.sampler.free();
+    freeMedia(this.spans);
   }
 
   /** The final event; times are from now. */
@@ -58,9 +81,26 @@ export class Active {
 }
 
 export class Slot {
-  /** What the sequence holds, position by position. */
+  /** What the sequence holds, cell by cell; rows of media are negative. */
   tokens: number[] = [];
+  /** Where it holds media. */
+  spans: Span[] = [];
   active: Active | undefined;
   lastUse = 0;
   constructor(readonly sequence: number) {}
+
+  /** Position of the cell at an index, or of the next one. Not inside a span. */
+  position(index = this.tokens.length): number {
+    return this.spans.length === 0 ? index : positionAt(this.spans, index);
+  }
+
+  /** Forgets what comes from an index on; not inside a span. */
+  cut(index: number): void {
+    this.tokens.length = index;
+    this.spans = this.spans.filter(({ start }) => start < index);
+  }
+
+  clear(): void {
+    this.cut(0);
+  }
 }

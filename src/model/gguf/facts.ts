@@ -19,6 +19,8 @@ export interface GgufFacts {
   readonly chatTemplate: string | undefined;
   /** Has a pooling type: an embedding model. */
   readonly pooled: boolean;
+  /** Its vectors are scaled to length 1 where the route does not do it (api.md 8.2). */
+  readonly normalizesEmbeddings: boolean;
   readonly vision: boolean;
   readonly audio: boolean;
   readonly kind: "model" | "adapter" | "projector";
@@ -57,6 +59,14 @@ function kindOf(head: GgufHead, arch: string): GgufFacts["kind"] {
   return "model";
 }
 
+/** Nomic's models must say that they want it; BERT's with WordPiece may say that they do not. */
+function normalizes(head: GgufHead, arch: string): boolean {
+  const said = scalar(head, `${arch}.normalize_embeddings`);
+  if (arch === "nomic-bert" || arch === "nomic-bert-moe") return said === true;
+  if (arch !== "bert") return true;
+  return scalar(head, "tokenizer.ggml.model") === "bert" && said !== false;
+}
+
 /** Derives everything; reads a few array elements at most. */
 export function factsOf(head: GgufHead): GgufFacts {
   const arch = architectureOf(head);
@@ -81,6 +91,7 @@ export function factsOf(head: GgufHead): GgufFacts {
     blockCount,
     chatTemplate: typeof template === "string" && template !== "" ? template : undefined,
     pooled: head.metadata.has(`${arch}.pooling_type`),
+    normalizesEmbeddings: normalizes(head, arch),
     vision: whole(head, `${arch}.vision.block_count`) > 0,
     audio: whole(head, `${arch}.audio.block_count`) > 0,
     kind: kindOf(head, arch),

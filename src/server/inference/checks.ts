@@ -5,6 +5,7 @@ import type { StoredModel } from "../../model/model.ts";
 import { fullName } from "../../model/name.ts";
 import { parseThink, type Think } from "../../model/think.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
+import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import { decodeBase64 } from "../ollama/go-body.ts";
 
@@ -83,4 +84,16 @@ export function checkCapabilities(
   }
   // Thinking is on by default for models that can.
   return asked ?? (can.has("thinking") ? { on: true, level: "medium" } : undefined);
+}
+
+/** @throws InvalidRequestError when a request has images and the model takes none (api.md 2.3) */
+export function checkImages(lease: Lease, model: StoredModel, count: number): void {
+  const { images, sound } = lease.model.info.inputs;
+  if (count === 0 || images || sound) return;
+  const facts = model.gguf?.facts;
+  throw new InvalidRequestError(
+    facts?.vision || facts?.audio
+      ? "this model is missing data required for image input"
+      : "Multimodal data provided, but model does not support multimodal requests.",
+  );
 }

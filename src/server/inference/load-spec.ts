@@ -78,6 +78,7 @@ export function wantedLoad(
       ...(options.use_mmap === undefined ? {} : { mmap: options.use_mmap }),
       kvCacheType: config.kvCacheType,
       flashAttention: flash === undefined ? "auto" : flash ? "on" : "off",
+      ...(config.deterministic ? { deterministic: true } : {}),
     },
   };
 }

@@ -2,17 +2,27 @@
  * The prompt of a request as the engine gets it: rendered, fitted into the context, tokenised at most
  * once (api.md 5, 6, 7.5). What had to be left out is counted, so that the answer can say so.
  */
+
+import { withImages } from "../../chat/images.ts";
 import type { Conversation, ThinkWish } from "../../chat/messages.ts";
-import { cutMiddle, fitChat, type PromptEngine, type PromptSource } from "../../chat/prompt.ts";
+import {
+  cutMiddle,
+  fitChat,
+  markImages,
+  type PromptEngine,
+  type PromptSource,
+} from "../../chat/prompt.ts";
 import { renderGo, renderSuffix } from "../../chat/render-go.ts";
+import { ImageMarkers } from "../../chat/renderers/turns.ts";
 import { type Marked, markConversation, markTexts } from "../../chat/user-text.ts";
-import type { LoadedModel, PromptPart } from "../../engine/engine.ts";
+import type { LoadedModel, PromptPart, TextPart } from "../../engine/engine.ts";
 import { SpecialTexts } from "../../engine/special-texts.ts";
 import { ContextOverflowError } from "../../errors.ts";
 import { chooseTemplate } from "../../model/capabilities.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
+import { decodeBase64 } from "../ollama/go-body.ts";
 import { thinkTagsOfModel } from "./output.ts";
 
 /** What of a prompt was left out. */
@@ -72,7 +82,7 @@ function specialsOf(model: LoadedModel): SpecialTexts {
   return known;
 }
 
-const textPart = (text: string): PromptPart => ({ text, parseSpecial: true });
+const textPart = (text: string): TextPart => ({ text, parseSpecial: true });
 
 function engineOf(model: LoadedModel): PromptEngine {
   return {
@@ -89,7 +99,8 @@ function joined(before: readonly string[], after: readonly string[]): string[] {
 
 /**
  * A prompt in pieces as the engine gets it: as text when it cannot be too long, else as tokens, their
- * middle cut when they still do not fit.
+ * middle cut when they still do not fit. With images nothing is cut: the engine counts their tokens,
+ * and says when there are too many.
  * @throws ContextOverflowError
  */
 async function finished(
@@ -97,10 +108,15 @@ async function finished(
   pieces: readonly string[],
   counted: readonly number[] | undefined,
   dropped: Truncation,
+  images: readonly string[],
 ): Promise<BuiltPrompt> {
   const { model, contextLength } = lease;
   const text = pieces.join("");
   const whole = { text, truncated: dropped };
+  if (images.length > 0) {
+    const parts = withImages(pieces, images.map(decodeBase64));
+    return { ...whole, parts, addSpecial: true };
+  }
   // A text has at most as many tokens as bytes, a blank in front, and BOS.
   if (counted === undefined && Buffer.byteLength(text) + 2 < contextLength) {
     return { ...whole, parts: pieces.map(textPart), addSpecial: true };
@@ -152,12 +168,22 @@ export async function chatPrompt(
   const dropped = { messages: fitted.dropped, tokens: fitted.droppedTokens };
   const fresh = before.length === 1 && before[0] === "";
   const pieces = fresh ? fitted.pieces : joined(before, fitted.pieces);
-  return finished(context, pieces, fresh ? fitted.tokens : undefined, dropped);
+  const counted = fresh ? fitted.tokens : undefined;
+  return finished(context, pieces, counted, dropped, fitted.images);
+}
+
+/** A text with a marker for each image: at `[img]` in turn, or in front (api.md 5). */
+function marked(content: string, images: readonly string[]): string {
+  return new ImageMarkers().mark({ role: "user", content, images });
 }
 
 /** A text that is the prompt as it is, its special tokens included. @throws ContextOverflowError */
-export function rawPrompt(context: PromptContext, text: string): Promise<BuiltPrompt> {
-  return finished(context, [text], undefined, nothingDropped);
+export function rawPrompt(
+  context: PromptContext,
+  text: string,
+  images: readonly string[],
+): Promise<BuiltPrompt> {
+  return finished(context, [marked(text, images)], undefined, nothingDropped, images);
 }
 
 /** What `generate` makes a prompt of. */
@@ -181,18 +207,21 @@ export async function generatePrompt(
   const { choice, goTemplate } = sourceOf(context);
   const { think } = wanted.conversation;
   const specials = specialsOf(lease.model);
+  const images = wanted.conversation.messages.flatMap((message) => message.images ?? []);
+  const bare = marked(wanted.prompt, images);
   const rest = (pieces: readonly string[]) =>
-    finished(context, joined(before, pieces), undefined, nothingDropped);
+    finished(context, joined(before, pieces), undefined, nothingDropped, images);
   if (wanted.suffix !== "") {
     const template = wanted.template || goTemplate || "";
-    return rest(suffixPieces(specials, template, wanted.prompt, wanted.suffix, think));
+    return rest(suffixPieces(specials, template, bare, wanted.suffix, think));
   }
   if (wanted.template !== "") {
     const { value, pieces } = markConversation(specials, wanted.conversation);
-    return rest(pieces(renderGo(wanted.template, value)));
+    const messages = markImages(value.messages);
+    return rest(pieces(renderGo(wanted.template, { ...value, messages })));
   }
   // Without any template the prompt is the text itself (`{{ .Prompt }}`).
-  if (choice === "none") return rest([wanted.prompt]);
+  if (choice === "none") return rest([bare]);
   return chatPrompt(context, wanted.conversation, before);
 }
 

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { Elysia } from "elysia";
 import type { ChatMessage, Conversation, Tool } from "../../chat/messages.ts";
 import type { ParsedCall } from "../../chat/output.ts";
-import { InvalidRequestError, ModelRequiredError, UnsupportedError } from "../../errors.ts";
+import { ModelRequiredError, UnsupportedError } from "../../errors.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
@@ -13,6 +13,7 @@ import { type AnswerPiece, answer } from "../inference/answer.ts";
 import {
   checkCapabilities,
   checkFormat,
+  checkImages,
   checkTopLogprobs,
   readFields,
 } from "../inference/checks.ts";
@@ -219,6 +220,7 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
   try {
     if (messages.length === 0) return respond(line(raw, { final: { done_reason: "load" } }, true));
     refuseUnsupported(body);
+    checkImages(lease, model, images.length);
     const conversation = conversationOf(body, model, think);
     const limits = {
       truncate: body.truncate ?? true,
@@ -258,11 +260,6 @@ function debugAnswer(model: string, prompt: BuiltPrompt): Response {
 function refuseUnsupported(body: ChatBody): void {
   if (checkFormat(body.format) !== undefined) {
     throw new UnsupportedError("format: this version cannot constrain answers yet");
-  }
-  if ((body.messages ?? []).some(({ images }) => (images ?? []).length > 0)) {
-    throw new InvalidRequestError(
-      "Multimodal data provided, but model does not support multimodal requests.",
-    );
   }
 }
 

@@ -2,13 +2,13 @@
 import { Elysia } from "elysia";
 import {
   ContextOverflowError,
+  EngineError,
   InvalidRequestError,
   ModelNotFoundError,
   ModelRequiredError,
 } from "../../errors.ts";
 import { shortFloat32 } from "../../model/gojson.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
-import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import { acquire, optionsFor } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
@@ -24,35 +24,6 @@ function inputsOf(input: unknown): string[] {
   throw new InvalidRequestError("invalid input type");
 }
 
-/** Tokens that begin and end a text, for which a cut leaves room. */
-const frame = 2;
-
-/**
- * Tokens of an input, cut to what the model can take; or an error when it must not be cut. What is
- * kept goes through text once more, as in Ollama, and is cut again should it have grown (api.md 8.1).
- */
-async function tokensOf(lease: Lease, input: string, truncate: boolean): Promise<number[]> {
-  const { model, contextLength } = lease;
-  const whole = { addSpecial: true, parseSpecial: true };
-  const plain = await model.tokenize(input, { addSpecial: false, parseSpecial: true });
-  if (plain.length <= contextLength) {
-    return (await model.tokenize(input, whole)).slice(0, contextLength);
-  }
-  if (!truncate) {
-    throw new ContextOverflowError(
-      "the input length exceeds the context length",
-      plain.length,
-      contextLength,
-    );
-  }
-  const room = contextLength - frame;
-  if (room <= 0) {
-    throw new InvalidRequestError("input after truncation exceeds maximum context length");
-  }
-  const kept = await model.detokenize(plain.slice(0, room));
-  return (await model.tokenize(kept, whole)).slice(0, contextLength);
-}
-
 /** Cut to `dimensions` and normalised again, when fewer than the vector has (api.md 8.1). */
 function shortened(vector: Float32Array, dimensions: number | undefined): number[] {
   if (dimensions === undefined || dimensions <= 0 || dimensions >= vector.length) {
@@ -61,6 +32,20 @@ function shortened(vector: Float32Array, dimensions: number | undefined): number
   const cut = vector.slice(0, dimensions);
   const length = Math.sqrt(cut.reduce((sum, value) => sum + value * value, 0)) || 1;
   return Array.from(cut, (value) => shortFloat32(value / length));
+}
+
+/** What the engine refuses is the input's fault here: 400 (api.md 8.1). */
+function refused(error: unknown): never {
+  if (error instanceof EngineError) throw new InvalidRequestError(error.message, { cause: error });
+  throw error;
+}
+
+/** On the old route it is the server's: 500 (api.md 8.2). */
+function failed(error: unknown): never {
+  if (error instanceof InvalidRequestError || error instanceof ContextOverflowError) {
+    throw new EngineError(error.message, { cause: error });
+  }
+  throw error;
 }
 
 async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promise<Response> {
@@ -77,16 +62,21 @@ async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promi
     const lease = await acquire(deps, model, resolved, keepAlive, scope);
     scope.hold(lease);
     if (inputs.length === 0) return respond(JSON.stringify({ model: raw, embeddings: [] }));
-    const truncate = body.truncate ?? true;
-    const tokens = await Promise.all(inputs.map((input) => tokensOf(lease, input, truncate)));
-    const vectors = await lease.model.embed(tokens, { normalize: true }, scope.signal);
+    const options = {
+      normalize: true,
+      limit: lease.contextLength,
+      truncate: body.truncate ?? true,
+    };
+    const { vectors, promptTokens } = await lease.model
+      .embed(inputs, options, scope.signal)
+      .catch(refused);
     return respond(
       JSON.stringify({
         model: raw,
         embeddings: vectors.map((vector) => shortened(vector, body.dimensions)),
         total_duration: Math.max(1, Math.round((performance.now() - since) * 1e6)),
         load_duration: lease.loadNs,
-        prompt_eval_count: tokens.reduce((sum, { length }) => sum + length, 0),
+        prompt_eval_count: promptTokens,
       }),
     );
   } finally {
@@ -110,9 +100,13 @@ async function embeddings(
     const lease = await acquire(deps, model, resolved, keepAlive, scope);
     scope.hold(lease);
     if (!body.prompt) return respond(JSON.stringify({ embedding: [] }));
-    const tokens = await tokensOf(lease, body.prompt, false);
-    const [vector] = await lease.model.embed([tokens], { normalize: true }, scope.signal);
-    return respond(JSON.stringify({ embedding: Array.from(vector ?? []) }));
+    const options = {
+      normalize: model.gguf?.facts.normalizesEmbeddings ?? true,
+      limit: lease.contextLength,
+      truncate: false,
+    };
+    const { vectors } = await lease.model.embed([body.prompt], options, scope.signal).catch(failed);
+    return respond(JSON.stringify({ embedding: Array.from(vectors[0] ?? []) }));
   } finally {
     scope.end();
   }

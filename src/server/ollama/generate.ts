@@ -12,6 +12,7 @@ import { type AnswerPiece, answer } from "../inference/answer.ts";
 import {
   checkCapabilities,
   checkFormat,
+  checkImages,
   checkTopLogprobs,
   readFields,
 } from "../inference/checks.ts";
@@ -61,7 +62,11 @@ function conversationOf(
   const messages: ChatMessage[] = [
     ...(system ? [{ role: "system", content: system }] : []),
     ...(body.context === undefined ? model.messages : []),
-    { role: "user", content: body.prompt ?? "" },
+    {
+      role: "user",
+      content: body.prompt ?? "",
+      ...(body.images?.length ? { images: body.images } : {}),
+    },
   ];
   return { messages, tools: [], think };
 }
@@ -85,7 +90,7 @@ function promptOf({ deps, body, model, resolved, think, lease }: Run): Promise<B
     keep: resolved.options.num_keep,
   };
   const context = { deps, model, lease, limits };
-  if (body.raw) return rawPrompt(context, body.prompt ?? "");
+  if (body.raw) return rawPrompt(context, body.prompt ?? "", body.images ?? []);
   return generatePrompt(context, {
     prompt: body.prompt ?? "",
     suffix: body.suffix ?? "",
@@ -227,6 +232,7 @@ async function runAnswer(run: Run, scope: RunScope): Promise<Response> {
   try {
     if (!body.prompt) return respond(line(name, "", { done_reason: "load" }, true));
     refuseUnsupported(body);
+    checkImages(run.lease, run.model, body.images?.length ?? 0);
     const prompt = await promptOf(run);
     if (body._debug_render_only) {
       const debug = { _debug_info: { rendered_template: prompt.text } };
@@ -248,11 +254,6 @@ async function runAnswer(run: Run, scope: RunScope): Promise<Response> {
 function refuseUnsupported(body: GenerateBody): void {
   if (checkFormat(body.format) !== undefined) {
     throw new UnsupportedError("format: this version cannot constrain answers yet");
-  }
-  if ((body.images ?? []).length > 0) {
-    throw new InvalidRequestError(
-      "Multimodal data provided, but model does not support multimodal requests.",
-    );
   }
 }
 

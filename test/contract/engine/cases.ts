@@ -162,11 +162,58 @@ export function engineCases(create: () => Engine, path: string): void {
     expect(error).toMatchObject({ contextLength: 256 });
   });
 
-  test("gives vectors of length 1", async () => {
-    const tokens = await model.tokenize("hello", { addSpecial: true, parseSpecial: true });
-    const [vector, same] = await model.embed([tokens, tokens], { normalize: true }, never);
+  const embedding = { normalize: true, limit: 64, truncate: true };
+
+  test("gives vectors of length 1, the same for the same text", async () => {
+    const { vectors } = await model.embed(["hello", "hello"], embedding, never);
+    const [vector, same] = vectors;
     expect(Math.hypot(...(vector ?? []))).toBeCloseTo(1, 3);
     expect(Array.from(same ?? [])).toEqual(Array.from(vector ?? []));
+  });
+
+  test("gives a text's vector whatever else is asked for, in the order of the texts", async () => {
+    const texts = Array.from({ length: 40 }, (_, i) => `The dog ran ${"home ".repeat(i % 7)}${i}`);
+    const { vectors } = await model.embed(texts, embedding, never);
+    const others = model.embed(texts.toReversed(), embedding, never);
+    for (const [i, text] of texts.entries()) {
+      const alone = (await model.embed([text], embedding, never)).vectors[0] ?? new Float32Array(1);
+      const together = vectors[i] ?? [];
+      const away = alone.map((value, at) => Math.abs(value - (together[at] ?? 9)));
+      expect(Math.max(...away)).toBeLessThan(5e-4);
+    }
+    expect((await others).vectors).toHaveLength(texts.length);
+  });
+
+  test("cuts texts to the limit, or says that they are too long", async () => {
+    const long = "word ".repeat(200);
+    const { promptTokens } = await model.embed([long], embedding, never);
+    expect(promptTokens).toBeLessThanOrEqual(64);
+    expect(promptTokens).toBeGreaterThan(56);
+    const refused = model.embed(["a", long], { ...embedding, truncate: false }, never);
+    expect(refused).rejects.toBeInstanceOf(ContextOverflowError);
+    await refused.catch(() => undefined);
+    expect((await model.embed([], embedding, never)).vectors).toEqual([]);
+  });
+
+  test("answers and embeds at the same time", async () => {
+    const alone = (await generate("Once upon a time", { maxTokens: 40 })).text;
+    const texts = Array.from({ length: 100 }, (_, i) => `text number ${i}`);
+    const [answer, { vectors }] = await Promise.all([
+      generate("Once upon a time", { maxTokens: 40 }),
+      model.embed(texts, embedding, never),
+    ]);
+    expect(answer.text).toBe(alone);
+    expect(vectors).toHaveLength(100);
+  });
+
+  test("ends embedding when it is given up", async () => {
+    const abort = new AbortController();
+    const texts = Array.from({ length: 2000 }, (_, i) => `text number ${i}`);
+    const running = model.embed(texts, embedding, abort.signal);
+    abort.abort();
+    const ended = await running.catch((error: Error) => error);
+    expect(ended).toMatchObject({ name: "AbortError" });
+    expect((await model.embed(["a"], embedding, never)).vectors).toHaveLength(1);
   });
 
   test("refuses a file that is not there", async () => {

@@ -19,6 +19,7 @@ test("an empty environment gives the defaults", () => {
     loadTimeoutNs: 300_000_000_000n,
     flashAttention: undefined,
     kvCacheType: "f16",
+    deterministic: false,
     gpuOverhead: 0,
     spread: false,
     origins: [],

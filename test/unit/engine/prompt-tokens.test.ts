@@ -1,6 +1,6 @@
 /** Prompts in pieces become tokens; special ones only where a piece holds their whole text. */
 import { describe, expect, test } from "bun:test";
-import type { PromptPart } from "../../../src/engine/engine.ts";
+import type { TextPart } from "../../../src/engine/engine.ts";
 import { PromptTokenizer, type SpecialToken } from "../../../src/engine/runner/prompt-tokens.ts";
 import { SpecialTexts } from "../../../src/engine/special-texts.ts";
 
@@ -29,12 +29,12 @@ function tokenizer(specials: readonly SpecialToken[], merged: Record<string, num
     },
     spell: codes,
   });
-  const tokens = (...parts: PromptPart[]) =>
+  const tokens = (...parts: TextPart[]) =>
     prompts.tokens(parts).flatMap((part) => Array.from(part));
   return { calls, tokens };
 }
 
-const text = (value: string, parseSpecial = true): PromptPart => ({ text: value, parseSpecial });
+const text = (value: string, parseSpecial = true): TextPart => ({ text: value, parseSpecial });
 
 describe("pieces of a prompt", () => {
   test("without special texts across their borders are one text", () => {

@@ -32,6 +32,7 @@ function loadedModel(spec: LoadSpec): { model: LoadedModel; handle: LoadedHandle
       vocabularySize: 1,
       addsBos: true,
       embeddingLength: 1,
+      inputs: { images: false, sound: false },
       canShift: true,
       specialTokens: [],
       memory: { total: 1000, gpu: 0 },

@@ -1,0 +1,27 @@
+/** A request's prompt in tokens and media, with the token that begins a text where it belongs. Pure. */
+import type { PromptPart, TextPart } from "../engine.ts";
+import type { RawPart } from "./media.ts";
+
+/**
+ * @param tokens tokens of texts side by side; `first` says that they begin the prompt
+ * @returns tokens of the texts, as far as they stand side by side, and media between them
+ */
+export function promptParts(
+  prompt: readonly PromptPart[],
+  tokens: (texts: readonly TextPart[], first: boolean) => Int32Array,
+): RawPart[] {
+  const parts: RawPart[] = [];
+  let texts: TextPart[] = [];
+  const flush = () => {
+    if (texts.length > 0 || parts.length === 0) parts.push(tokens(texts, parts.length === 0));
+    texts = [];
+  };
+  for (const part of prompt) {
+    if ("media" in part) {
+      flush();
+      parts.push(part);
+    } else texts.push(part);
+  }
+  flush();
+  return parts;
+}
