@@ -34,6 +34,8 @@ export const errorCodes = [
   "usage",
   "connection",
   "server",
+  "format",
+  "timeout",
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];
@@ -222,9 +224,22 @@ export class ServerError extends AppError {
     message: string,
     /** HTTP status, 200 when the error came as a line of a stream. */
     readonly status: number,
+    /** Code of the error in the server, where it tells it. */
+    readonly kind?: string,
+    options?: ErrorOptions,
   ) {
-    super(message);
+    super(message, options);
   }
+}
+
+/** An answer is not in the format that the command line asked for. */
+export class FormatError extends AppError {
+  readonly code = "format";
+}
+
+/** The time that the command line set is over. */
+export class TimeoutError extends AppError {
+  readonly code = "timeout";
 }
 
 /** True for the error of an aborted signal, which is never logged as a failure. */

@@ -1,26 +1,52 @@
-/** What one-shot runs and chats share: their settings, formats, timings. */
+/** What one-shot runs and chats share: their settings, what they send, tool calls, timings. */
 import { formatGoDuration } from "../config/duration.ts";
 import type { Json } from "./client.ts";
 
 export interface RunSettings {
   readonly model: string;
-  readonly format: string | undefined;
+  /** `json` or a schema, as the API takes it. */
+  readonly format: unknown;
+  /** A Go duration. */
   readonly keepAlive: string | undefined;
   readonly think: boolean | string | undefined;
+  readonly options: Json;
   readonly hideThinking: boolean;
   readonly verbose: boolean;
   readonly wordWrap: boolean;
 }
 
-/** Format as the API takes it: `json`, or a schema given as a literal. */
-export function formatValue(text: string | undefined): unknown {
-  if (text === undefined || text === "") return undefined;
+/** A format given as text: `json`, or a schema; anything else is passed on as it is. */
+export function formatValue(text: string): unknown {
+  if (text === "") return undefined;
   if (text === "json") return text;
   try {
     return JSON.parse(text);
   } catch {
     return text;
   }
+}
+
+/** The members of a request that come from settings; what is not set is not sent. */
+export function settingsBody(settings: RunSettings): Json {
+  const { model, format, keepAlive, think, options } = settings;
+  return {
+    model,
+    options,
+    ...(format === undefined ? {} : { format }),
+    ...(keepAlive === undefined ? {} : { keep_alive: keepAlive }),
+    ...(think === undefined ? {} : { think }),
+  };
+}
+
+/** Calls that nobody will answer, as text (cli.md 4.2). */
+export function toolCallText(calls: unknown): string {
+  if (!Array.isArray(calls)) return "";
+  const lines = calls.map((call: { function?: { name?: unknown; arguments?: unknown } }) => {
+    const name = String(call.function?.name ?? "");
+    const json = JSON.stringify(call.function?.arguments ?? {});
+    return `  Model called a non-existent function '${name}()' with arguments: ${json}`;
+  });
+  return lines.join("\n");
 }
 
 /** The lines of `--verbose` (cli.md 4.3). */

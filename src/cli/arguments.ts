@@ -1,13 +1,16 @@
 /** The command line taken apart, with the texts that Ollama's users know (cli.md 1). */
 import { parseArgs } from "node:util";
+import { distance } from "fastest-levenshtein";
 import { UsageError } from "../errors.ts";
-import type { Command } from "./commands.ts";
+import type { Command } from "./command.ts";
 
 export interface ParsedArguments {
   readonly positionals: readonly string[];
-  /** Values by flag name; "" for a bare bool flag. */
-  readonly flags: ReadonlyMap<string, string>;
+  /** Values by flag name, in the order given. */
+  readonly flags: ReadonlyMap<string, readonly string[]>;
   readonly help: boolean;
+  /** Whether a command or flag is used that Ollama does not have. */
+  readonly own: boolean;
 }
 
 /** Words that Go's flag parser takes for true and false. */
@@ -26,9 +29,26 @@ const booleans = new Set([
   "False",
 ]);
 
+/** Value of a flag; the last one wins. Undefined when it was not given. */
+export function flagText(parsed: ParsedArguments, name: string): string | undefined {
+  return parsed.flags.get(name)?.at(-1);
+}
+
+/** All values of a flag that may be repeated. */
+export function flagTexts(parsed: ParsedArguments, name: string): readonly string[] {
+  return parsed.flags.get(name) ?? [];
+}
+
 export function isOn(parsed: ParsedArguments, name: string): boolean {
-  const value = parsed.flags.get(name);
+  const value = flagText(parsed, name);
   return value !== undefined && !["0", "f", "F", "false", "FALSE", "False"].includes(value);
+}
+
+/** Whether a command line that does not parse uses something of hutch's own, as far as can be seen. */
+export function looksOwn(command: Command, argv: readonly string[]): boolean {
+  const names = command.flags.filter(({ own }) => own).map(({ name }) => `--${name}`);
+  const own = (word: string) => names.includes(word.split("=")[0] ?? "");
+  return command.own === true || argv.some(own);
 }
 
 /**
@@ -36,7 +56,7 @@ export function isOn(parsed: ParsedArguments, name: string): boolean {
  * @throws UsageError
  */
 export function parseArguments(command: Command, argv: readonly string[]): ParsedArguments {
-  const flags = new Map<string, string>();
+  const flags = new Map<string, string[]>();
   const positionals: string[] = [];
   let help = false;
   // Only the tokeniser of the parser is used: which flag takes a value, and in which words a mistake
@@ -73,9 +93,12 @@ export function parseArguments(command: Command, argv: readonly string[]): Parse
           : `unknown flag: --${token.name}`,
       );
     }
-    flags.set(flag.name, flagValue(flag, token.value, token.rawName));
+    const value = flagValue(flag, token.value, token.rawName);
+    flags.set(flag.name, [...(flags.get(flag.name) ?? []), value]);
   }
-  return { positionals, flags, help };
+  const own =
+    command.own === true || command.flags.some((flag) => flag.own && flags.has(flag.name));
+  return { positionals, flags, help, own };
 }
 
 /** A flag as errors name it. */
@@ -115,20 +138,6 @@ export function checkCount(command: Command, parsed: ParsedArguments): void {
   if (got >= least && got <= most) return;
   if (least === most) throw new UsageError(`accepts ${least} arg(s), received ${got}`);
   throw new UsageError(`requires at least ${least} arg(s), only received ${got}`);
-}
-
-/** Edit distance, for suggestions. */
-function distance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(change, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    previous = row;
-  }
-  return previous[b.length] ?? 0;
 }
 
 /** `unknown command "x" for "hutch"`, with what may have been meant. */

@@ -42,7 +42,7 @@ export class Client {
     const response = await this.#send(method, path, body, init);
     const text = await response.text();
     if (response.ok) return text === "" ? {} : (JSON.parse(text) as Json);
-    throw new ServerError(errorText(text), response.status);
+    throw new ServerError(errorText(text), response.status, kindOf(response));
   }
 
   /** Status only. */
@@ -53,7 +53,9 @@ export class Client {
   /** Sends bytes. @throws ServerError */
   async upload(path: string, body: ReadableStream<Uint8Array> | Blob): Promise<void> {
     const response = await this.#send("POST", path, undefined, { body });
-    if (!response.ok) throw new ServerError(errorText(await response.text()), response.status);
+    if (!response.ok) {
+      throw new ServerError(errorText(await response.text()), response.status, kindOf(response));
+    }
   }
 
   /** The objects of a stream. @throws ServerError, also for an error line in mid-stream */
@@ -62,7 +64,11 @@ export class Client {
     if (!response.ok) {
       const reason = statusTexts[response.status] ?? response.statusText;
       const text = errorText(await response.text());
-      throw new ServerError(`${response.status} ${reason}: ${text}`, response.status);
+      throw new ServerError(
+        `${response.status} ${reason}: ${text}`,
+        response.status,
+        kindOf(response),
+      );
     }
     for await (const line of linesOf(response)) {
       const object = JSON.parse(line) as Json;
@@ -83,6 +89,11 @@ const statusTexts: Readonly<Record<number, string>> = {
   501: "Not Implemented",
   503: "Service Unavailable",
 };
+
+/** The server's own code of an error, where it is a hutch. */
+function kindOf(response: Response): string | undefined {
+  return response.headers.get("x-hutch-error") ?? undefined;
+}
 
 function errorText(body: string): string {
   if (body === "") return "something went wrong, please see the hutch server logs for details";

@@ -1,10 +1,11 @@
 /** Finds the server that a command talks to, or works without one (cli.md 2). */
 import type { Config } from "../config/env.ts";
 import { hostUrl, parseHost } from "../config/host.ts";
-import { ConnectionError } from "../errors.ts";
+import { ConnectionError, UsageError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
 import { isLoopback } from "../server/plugins/hosts.ts";
 import { Client } from "./client.ts";
+import type { ClientOptions } from "./context.ts";
 import type { Local } from "./local.ts";
 
 export interface Connection extends AsyncDisposable {
@@ -19,10 +20,11 @@ function isRefused(error: unknown): boolean {
 }
 
 /** Never through a proxy when the target is this machine (env.md 3). */
-function direct(target: string | Request, init?: RequestInit): Promise<Response> {
+export function direct(target: string | Request, init?: RequestInit): Promise<Response> {
   const { hostname } = new URL(typeof target === "string" ? target : target.url);
   const local = isLoopback(hostname.replace(/^\[|\]$/g, ""));
-  return fetch(target, local ? { ...init, proxy: "" } : init);
+  // Bun 1.4.5: false is what switches the environment's proxy off; "" and null do not.
+  return fetch(target, local ? ({ ...init, proxy: false } as unknown as RequestInit) : init);
 }
 
 /**
@@ -30,11 +32,12 @@ function direct(target: string | Request, init?: RequestInit): Promise<Response>
  * process, unless HOST names a server that they were meant for.
  * @throws ConnectionError
  */
-export async function connect(
-  config: Config,
-  options: { daemonless: boolean },
-): Promise<Connection> {
-  const base = hostUrl(parseHost(config.host));
+export async function connect(config: Config, options: ClientOptions): Promise<Connection> {
+  if (options.never) {
+    if (options.daemonless) return inProcess(config);
+    throw new UsageError("--no-server: there is nothing to ask without a server");
+  }
+  const base = hostUrl(parseHost(options.server ?? config.host));
   const remote = new Client(base, (request) => direct(request));
   try {
     const response = await direct(`${base}/`, { method: "HEAD" });
@@ -47,9 +50,14 @@ export async function connect(
         cause: error,
       });
     }
-    if (!options.daemonless || config.hostGiven)
+    if (!options.daemonless || config.hostGiven || options.server !== undefined)
       throw new ConnectionError(unreachable, { cause: error });
   }
+  return inProcess(config);
+}
+
+/** The application in this process. */
+async function inProcess(config: Config): Promise<Connection> {
   const { createLocal } = await import("./local.ts");
   const local: Local = createLocal(config, silentLogger, { guardHosts: false });
   return {

@@ -2,6 +2,15 @@
 import type { Config } from "../config/env.ts";
 import type { Client } from "./client.ts";
 
+export interface ClientOptions {
+  /** Whether the command can work without a server. */
+  readonly daemonless: boolean;
+  /** Address from the command line; HOST where it is undefined. */
+  readonly server?: string | undefined;
+  /** Never look for a server. */
+  readonly never?: boolean;
+}
+
 export interface Context extends AsyncDisposable {
   readonly config: Config;
   /** Data; nothing else goes to stdout. */
@@ -11,10 +20,13 @@ export interface Context extends AsyncDisposable {
   readonly stdinIsTerminal: boolean;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
+  /** Size of the terminal now; 80 by 24 where there is none. */
+  columns(): number;
+  rows(): number;
   /**
    * A client of the running server; without one, of the same application in this process, when the
    * command can work so.
    * @throws ConnectionError
    */
-  client(options: { daemonless: boolean }): Promise<Client>;
+  client(options: ClientOptions): Promise<Client>;
 }

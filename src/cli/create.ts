@@ -1,20 +1,21 @@
 /** `hutch create MODEL -f Modelfile` (modelfile.md 5). */
-import { createReadStream, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { ModelfileError, ModelNameError, UnsupportedError, UsageError } from "../errors.ts";
+import { ModelfileError, ModelNameError, UsageError } from "../errors.ts";
 import {
   decodeModelfile,
   type ModelfileCommand,
   parseModelfile,
 } from "../model/modelfile/parse.ts";
-import { modelfileFields } from "../model/modelfile/request.ts";
+import { type ModelfileFields, modelfileFields } from "../model/modelfile/request.ts";
 import { isValidName, parseName } from "../model/name.ts";
-import type { ParsedArguments } from "./arguments.ts";
+import { flagText, isOn, type ParsedArguments } from "./arguments.ts";
 import type { Client } from "./client.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { Progress } from "./progress.ts";
+import { modelFiles } from "./model-files.ts";
+import { follow, Progress } from "./terminal/progress.ts";
 
 /** The Modelfile's commands; a missing default file stands for `FROM .`. @throws ModelfileError */
 function readModelfile(path: string | undefined): { commands: ModelfileCommand[]; folder: string } {
@@ -29,30 +30,6 @@ function readModelfile(path: string | undefined): { commands: ModelfileCommand[]
 function locate(text: string, folder: string): string {
   if (text === "~" || text.startsWith("~/")) return join(homedir(), text.slice(1));
   return isAbsolute(text) ? text : resolve(folder, text);
-}
-
-/** Files behind a path: the file itself, or what a folder holds of a model. */
-async function filesOf(path: string): Promise<string[]> {
-  if (!statSync(path).isDirectory()) return [path];
-  const names = [
-    ...new Bun.Glob("*").scanSync({ cwd: path, onlyFiles: true, followSymlinks: true }),
-  ].sort();
-  const safetensors = names.filter((name) =>
-    /^(model|consolidated|adapter).*\.safetensors$/.test(name),
-  );
-  if (safetensors.length > 0) {
-    throw new UnsupportedError(
-      `"${path}" holds safetensors: this version cannot convert them yet; supported: GGUF`,
-    );
-  }
-  const weights = names.filter((name) => name.endsWith(".gguf"));
-  if (weights.length === 0) throw new UsageError("no Modelfile or safetensors files found");
-  for (const name of weights) {
-    const target = realpathSync(join(path, name));
-    const outside = relative(realpathSync(path), target);
-    if (outside.startsWith("..")) throw new UsageError(`insecure path: ${name}`);
-  }
-  return weights.map((name) => join(path, name));
 }
 
 async function digestOf(path: string): Promise<string> {
@@ -73,6 +50,19 @@ function requestNames(paths: readonly string[]): string[] {
   return paths.map((path) => relative(root, path).split(sep).join("/"));
 }
 
+/** The bytes of a file; `told` hears how many have been read. */
+function counted(path: string, told: (bytes: number) => void): ReadableStream<Uint8Array> {
+  let bytes = 0;
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      told(bytes);
+      controller.enqueue(chunk);
+    },
+  });
+  return Bun.file(path).stream().pipeThrough(counter);
+}
+
 /** Uploads files that the server lacks; file name → digest. */
 async function upload(
   client: Client,
@@ -83,56 +73,78 @@ async function upload(
   const files: Record<string, string> = {};
   for (const [i, path] of paths.entries()) {
     const digest = await digestOf(path);
+    const total = statSync(path).size;
+    const tell = (bytes: number) => progress.copy(digest, bytes, total);
     const there = (await client.head(`/api/blobs/${digest}`)) === 200;
-    if (!there) {
-      progress.status(`copying file ${digest}`);
-      await client.upload(`/api/blobs/${digest}`, Bun.file(path));
-      progress.replace(`copying file ${digest} 100%`);
-    }
+    if (!there) await client.upload(`/api/blobs/${digest}`, counted(path, tell));
+    tell(total);
     files[names[i] ?? basename(path)] = digest;
   }
   return files;
 }
 
-export async function create(context: Context, parsed: ParsedArguments): Promise<number> {
-  const model = parsed.positionals[0] ?? "";
-  if (!isValidName(parseName(model))) throw new ModelNameError(`invalid model name: ${model}`);
-  const { commands, folder } = readModelfile(parsed.flags.get("file"));
-  const fields = modelfileFields(commands);
-  for (const warning of fields.warnings) context.note(`${warning}\n`);
-  if (parsed.flags.get("draft-quantize") && fields.drafts.length === 0) {
-    throw new UsageError("--draft-quantize requires a DRAFT model");
-  }
-  if (fields.drafts.length > 0) {
-    throw new UnsupportedError("DRAFT: this version cannot use draft models yet");
-  }
-  using progress = new Progress(context);
-  progress.status("gathering model components");
+/** What FROM, ADAPTER and DRAFT name: files, or for FROM a model. */
+interface Sources {
+  readonly from: string | undefined;
+  readonly weights: readonly string[];
+  readonly adapters: readonly string[];
+  readonly drafts: readonly string[];
+}
+
+/** @throws UsageError, ModelfileError */
+function sourcesOf(fields: ModelfileFields, folder: string): Sources {
   const weights: string[] = [];
   let from: string | undefined;
   for (const text of fields.from) {
     const path = locate(text, folder);
     // A file or folder wins over a model of that name (modelfile.md 5.5).
-    if (existsSync(path)) weights.push(...(await filesOf(path)));
+    if (existsSync(path)) weights.push(...modelFiles(path));
     else from = text;
   }
-  const adapterPaths: string[] = [];
-  for (const text of fields.adapters.slice(-1)) {
+  const must = (text: string) => {
     const path = locate(text, folder);
-    if (!existsSync(path)) throw new ModelfileError(`open ${path}: no such file or directory`);
-    adapterPaths.push(...(await filesOf(path)));
+    if (existsSync(path)) return path;
+    throw new ModelfileError(`open ${path}: no such file or directory`);
+  };
+  const bases = fields.from.map((text) => locate(text, folder));
+  const drafts = fields.drafts.map((text) => {
+    const path = must(text);
+    if (!bases.includes(path)) return path;
+    throw new UsageError(`DRAFT must not reference the same local path as FROM: ${path}`);
+  });
+  return {
+    from,
+    weights,
+    adapters: fields.adapters.slice(-1).flatMap((text) => modelFiles(must(text))),
+    drafts: drafts.flatMap((path) => modelFiles(path)),
+  };
+}
+
+export async function create(context: Context, parsed: ParsedArguments): Promise<number> {
+  const model = parsed.positionals[0] ?? "";
+  if (!isValidName(parseName(model))) throw new ModelNameError(`invalid model name: ${model}`);
+  const { commands, folder } = readModelfile(flagText(parsed, "file"));
+  const fields = modelfileFields(commands);
+  for (const warning of fields.warnings) context.note(`${warning}\n`);
+  if (flagText(parsed, "draft-quantize") && fields.drafts.length === 0) {
+    throw new UsageError("--draft-quantize requires a DRAFT model");
   }
+  using progress = new Progress(context, { quiet: isOn(parsed, "quiet") });
+  progress.status("gathering model components");
+  const sources = sourcesOf(fields, folder);
   const client = await context.client({ daemonless: true });
-  const files = weights.length > 0 ? await upload(client, weights, progress) : undefined;
-  const adapters =
-    adapterPaths.length > 0 ? await upload(client, adapterPaths, progress) : undefined;
-  const quantize = parsed.flags.get("quantize");
+  const sent = async (paths: readonly string[]) =>
+    paths.length > 0 ? await upload(client, paths, progress) : undefined;
+  const files = await sent(sources.weights);
+  const adapters = await sent(sources.adapters);
+  const drafts = await sent(sources.drafts);
   const { template, system, license, parameters, messages, renderer, parser, requires } = fields;
   const body = {
     model,
-    ...(from === undefined ? {} : { from }),
-    ...(files === undefined ? {} : { files }),
-    ...(adapters === undefined ? {} : { adapters }),
+    from: sources.from,
+    files,
+    adapters,
+    draft_files: drafts,
     template,
     system,
     license,
@@ -141,13 +153,12 @@ export async function create(context: Context, parsed: ParsedArguments): Promise
     renderer,
     parser,
     requires,
-    ...(quantize ? { quantize } : {}),
+    quantize: flagText(parsed, "quantize") || undefined,
+    draft_quantize: flagText(parsed, "draft-quantize") || undefined,
   };
   const json = JSON.parse(
     JSON.stringify(body, (_, value) => (typeof value === "bigint" ? Number(value) : value)),
   );
-  for await (const line of client.stream("/api/create", json)) {
-    progress.status(String(line.status ?? ""));
-  }
+  await follow(progress, client.stream("/api/create", json), (status) => status);
   return exitCodes.ok;
 }

@@ -1,13 +1,20 @@
 /** Help texts, made from the table of commands (cli.md 1). */
 import { type VariableName, variables } from "../config/variables.ts";
-import { type Command, commands, type Flag } from "./commands.ts";
+import type { Command, Flag } from "./command.ts";
+import { commands } from "./commands.ts";
 
 function flagRows(flags: readonly Flag[]): string {
   const all = [...flags, { name: "help", short: "h", kind: "bool", help: "help" } as const];
   const rows = all
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, short, kind, help }) => {
-      const kinds = { bool: "", text: " string", int: " int", duration: " duration" };
+      const kinds = {
+        bool: "",
+        text: " string",
+        int: " int",
+        duration: " duration",
+        list: " stringArray",
+      };
       return [
         `${short === undefined ? "    " : `-${short}, `}--${name}${kinds[kind]}`,
         help,
@@ -30,13 +37,18 @@ export function commandHelp(command: Command): string {
   const aliases = command.aliases
     ? `\nAliases:\n  ${[command.name, ...command.aliases].join(", ")}\n`
     : "";
+  const examples = command.examples
+    ? `\nExamples:\n${command.examples.map(([line, meaning]) => `  # ${meaning}\n  ${line}\n`).join("")}`
+    : "";
   const environment = command.variables ? variableRows(command.variables) : "";
-  return `${command.summary}\n\nUsage:\n  ${usage}\n${aliases}\nFlags:\n${flagRows(command.flags)}\n${environment}`;
+  return `${command.summary}\n\nUsage:\n  ${usage}\n${aliases}\nFlags:\n${flagRows(command.flags)}\n${examples}${environment}`;
 }
 
 export function rootHelp(): string {
   const rows = [
-    ...commands.map(({ name, summary }) => [name, summary] as const),
+    ...commands
+      .filter(({ hidden }) => !hidden)
+      .map(({ name, summary }) => [name, summary] as const),
     ["help", "Help about any command"] as const,
   ];
   const list = rows.map(([name, summary]) => `  ${name.padEnd(11)} ${summary}`).join("\n");

@@ -1,30 +1,39 @@
-/** `list`, `ps`, `cp`, `rm`, `stop`, `pull`, `push` (cli.md 3, 5). */
+/** `list`, `ps`, `cp`, `rm`, `stop` (cli.md 3, 5). */
 import { ServerError, UsageError } from "../errors.ts";
 import { humanBytes, humanTime } from "../model/human.ts";
 import type { ParsedArguments } from "./arguments.ts";
-import { isOn } from "./arguments.ts";
 import type { Client, Json } from "./client.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { Progress } from "./progress.ts";
 import { table } from "./table.ts";
 
 function models(answer: Json): Json[] {
   return Array.isArray(answer.models) ? (answer.models as Json[]) : [];
 }
 
-export async function list(context: Context, parsed: ParsedArguments): Promise<number> {
-  const client = await context.client({ daemonless: true });
-  const prefix = parsed.positionals[0]?.toLowerCase();
+/** A time of the API as milliseconds since 1970; Go's zero time is none. */
+function moment(text: unknown): number | undefined {
+  const time = Date.parse(String(text));
+  return Number.isNaN(time) || String(text).startsWith("0001-01-01") ? undefined : time;
+}
+
+/** The table of models whose names begin with a prefix, in whatever case. */
+export async function listText(client: Client, start: string | undefined): Promise<string> {
+  const prefix = start?.toLowerCase();
   const rows = models(await client.call("GET", "/api/tags"))
     .filter(({ name }) => prefix === undefined || String(name).toLowerCase().startsWith(prefix))
     .map((model) => [
       String(model.name),
       String(model.digest).slice(0, 12),
       model.remote_model ? "-" : humanBytes(Number(model.size)),
-      humanTime(Date.parse(String(model.modified_at)), "Never"),
+      humanTime(moment(model.modified_at), "Never"),
     ]);
-  context.out(table(["NAME", "ID", "SIZE", "MODIFIED"], rows));
+  return table(["NAME", "ID", "SIZE", "MODIFIED"], rows);
+}
+
+export async function list(context: Context, parsed: ParsedArguments): Promise<number> {
+  const client = await context.client({ daemonless: true });
+  context.out(await listText(client, parsed.positionals[0]));
   return exitCodes.ok;
 }
 
@@ -65,9 +74,14 @@ export async function copy(context: Context, parsed: ParsedArguments): Promise<n
   return exitCodes.ok;
 }
 
-/** Asks for a model to be unloaded. @throws ServerError */
+/** Asks for a model to be unloaded. @throws ServerError, of status 404 when there is no such model */
 async function unload(client: Client, model: string): Promise<void> {
+  await client.call("POST", "/api/show", { model });
   await client.call("POST", "/api/generate", { model, prompt: "", keep_alive: 0, stream: false });
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof ServerError && error.status === 404;
 }
 
 export async function remove(context: Context, parsed: ParsedArguments): Promise<number> {
@@ -77,9 +91,7 @@ export async function remove(context: Context, parsed: ParsedArguments): Promise
       await unload(client, model);
     } catch (error) {
       if (!(error instanceof ServerError)) throw error;
-      if (!/not found/.test(error.message)) {
-        context.note(`Warning: unable to stop model '${model}'\n`);
-      }
+      if (!isMissing(error)) context.note(`Warning: unable to stop model '${model}'\n`);
     }
     await client.call("DELETE", "/api/delete", { model });
     context.out(`deleted '${model}'\n`);
@@ -91,28 +103,10 @@ export async function stop(context: Context, parsed: ParsedArguments): Promise<n
   const client = await context.client({ daemonless: false });
   const model = parsed.positionals[0] ?? "";
   try {
-    await client.call("POST", "/api/show", { model });
     await unload(client, model);
   } catch (error) {
-    if (error instanceof ServerError && /not found/.test(error.message)) {
-      throw new UsageError(`couldn't find model "${model}" to stop`, { cause: error });
-    }
-    throw error;
-  }
-  return exitCodes.ok;
-}
-
-/** Pull or push: shows the server's progress. */
-export async function transfer(
-  context: Context,
-  parsed: ParsedArguments,
-  action: "pull" | "push",
-): Promise<number> {
-  const client = await context.client({ daemonless: true });
-  const body = { model: parsed.positionals[0], insecure: isOn(parsed, "insecure") };
-  using progress = new Progress(context);
-  for await (const line of client.stream(`/api/${action}`, body)) {
-    progress.status(String(line.status ?? ""));
+    if (!isMissing(error)) throw error;
+    throw new UsageError(`couldn't find model "${model}" to stop`, { cause: error });
   }
   return exitCodes.ok;
 }

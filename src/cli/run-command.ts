@@ -1,8 +1,9 @@
 /** From words to a command: version, help, parsing, errors (cli.md 1). */
 import { errorMessage, isAbortError, UsageError } from "../errors.ts";
+import type { ParsedArguments } from "./arguments.ts";
 import type { Connection } from "./connect.ts";
 import type { Context } from "./context.ts";
-import { exitCodes } from "./exit-codes.ts";
+import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 
 /** Writes all of a text before going on: exit must not cut it. */
 function writeAll(stream: NodeJS.WriteStream, text: string): void {
@@ -20,6 +21,8 @@ async function createContext(): Promise<Context> {
     stdinIsTerminal: process.stdin.isTTY === true,
     stdoutIsTerminal: process.stdout.isTTY === true,
     stderrIsTerminal: process.stderr.isTTY === true,
+    columns: () => process.stdout.columns || process.stderr.columns || 80,
+    rows: () => process.stdout.rows || process.stderr.rows || 24,
     async client(options) {
       const { connect } = await import("./connect.ts");
       connection ??= connect(config, options);
@@ -32,14 +35,17 @@ async function createContext(): Promise<Context> {
   };
 }
 
+/** The version of a hutch server is hutch's own; another server's is what it reports. */
 async function versionText(context: Context): Promise<number> {
   const { version } = await import("../version.ts");
   const { hostUrl, parseHost } = await import("../config/host.ts");
+  const { direct } = await import("./connect.ts");
   // The server's version matters as well; a server that does not answer at once is not waited for.
   const base = hostUrl(parseHost(context.config.host));
   const signal = AbortSignal.timeout(1000);
-  const answer = await fetch(`${base}/api/version`, { signal }).catch(() => undefined);
-  const server = answer?.ok ? ((await answer.json()) as { version?: string }).version : undefined;
+  const answer = await direct(`${base}/api/version`, { signal }).catch(() => undefined);
+  const body = answer?.ok ? ((await answer.json()) as { version?: string }) : undefined;
+  const server = answer?.headers.get("x-hutch-version") ?? body?.version;
   if (server === undefined) context.out("Warning: could not connect to a running hutch instance\n");
   else context.out(`hutch version is ${server}\n`);
   if (server !== version) context.out(`Warning: client version is ${version}\n`);
@@ -62,7 +68,7 @@ async function dispatch(context: Context, argv: readonly string[]): Promise<numb
     } else context.out(command === undefined ? help.rootHelp() : help.commandHelp(command));
     return exitCodes.ok;
   }
-  const { checkCount, parseArguments, unknownCommand } = await import("./arguments.ts");
+  const { checkCount, looksOwn, parseArguments, unknownCommand } = await import("./arguments.ts");
   const command = findCommand(first);
   if (command === undefined) {
     if (first.startsWith("--")) throw new UsageError(`unknown flag: ${first.split("=")[0]}`);
@@ -71,13 +77,31 @@ async function dispatch(context: Context, argv: readonly string[]): Promise<numb
     }
     throw unknownCommand(first, [...commands.map(({ name }) => name), "help"]);
   }
-  const parsed = parseArguments(command, rest);
-  if (parsed.help) {
-    context.out(help.commandHelp(command));
-    return exitCodes.ok;
+  try {
+    const parsed = parseArguments(command, rest);
+    if (parsed.help) {
+      context.out(help.commandHelp(command));
+      return exitCodes.ok;
+    }
+    checkCount(command, parsed);
+    return await command.run(bound(context, parsed), parsed);
+  } catch (error) {
+    return fail(context, error, looksOwn(command, rest));
   }
-  checkCount(command, parsed);
-  return command.run(context, parsed);
+}
+
+/** The context of a command line that may name a server. */
+function bound(context: Context, parsed: ParsedArguments): Context {
+  const server = parsed.flags.get("server")?.at(-1);
+  const never = parsed.flags.has("no-server");
+  return { ...context, client: (options) => context.client({ ...options, server, never }) };
+}
+
+/** One line for an error, and its exit code. */
+function fail(context: Context, error: unknown, own: boolean): number {
+  if (isAbortError(error)) return exitCodes.interrupted;
+  context.note(`Error: ${errorMessage(error)}\n`);
+  return exitCodeOf(error, own);
 }
 
 /** Runs a command line. Resolves with the exit code; never rejects. */
@@ -86,9 +110,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   try {
     return await dispatch(context, argv);
   } catch (error) {
-    if (isAbortError(error)) return exitCodes.interrupted;
-    context.note(`Error: ${errorMessage(error)}\n`);
-    return exitCodes.error;
+    return fail(context, error, false);
   } finally {
     await context[Symbol.asyncDispose]();
   }

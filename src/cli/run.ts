@@ -2,18 +2,21 @@
 import { formatGoDuration, parseGoDuration } from "../config/duration.ts";
 import {
   errorMessage,
-  isAbortError,
+  ModelNotFoundError,
   ServerError,
   UnsupportedError,
   UsageError,
 } from "../errors.ts";
-import { formatValue, type RunSettings, timings } from "./answer.ts";
-import { isOn, type ParsedArguments } from "./arguments.ts";
+import type { RunSettings } from "./answer.ts";
+import { flagText, flagTexts, isOn, type ParsedArguments } from "./arguments.ts";
+import { extractFiles, readAttachment, takesFiles } from "./attachments.ts";
 import type { Client, Json } from "./client.ts";
 import type { Context } from "./context.ts";
-import { exitCodes } from "./exit-codes.ts";
-import { Printer } from "./printer.ts";
-import { Progress } from "./progress.ts";
+import { embedPrompt } from "./embed.ts";
+import { type OneShot, oneShot } from "./one-shot.ts";
+import { readFormat, readMessages, readOptions, readTools } from "./run-flags.ts";
+import { Progress } from "./terminal/progress.ts";
+import { pullModel } from "./transfer.ts";
 
 /** @throws UsageError */
 function parseThinkFlag(text: string): boolean | string {
@@ -24,132 +27,117 @@ function parseThinkFlag(text: string): boolean | string {
   );
 }
 
-function parseKeepAliveFlag(text: string): string {
+/** @throws UsageError in Go's words */
+function parseDurationFlag(text: string): bigint {
   try {
-    const ns = parseGoDuration(text);
-    return ns === 0n ? "0" : formatGoDuration(ns);
+    return parseGoDuration(text);
   } catch (error) {
     throw new UsageError(errorMessage(error), { cause: error });
   }
+}
+
+/** As Go prints it; zero is `0s`. */
+function keepAliveOf(text: string): string {
+  const ns = parseDurationFlag(text);
+  return ns === 0n ? "0s" : formatGoDuration(ns);
 }
 
 async function readStdin(): Promise<string> {
   return new TextDecoder().decode(await new Response(Bun.stdin.stream()).bytes());
 }
 
-/** What is known of the model; a model that is not there is pulled first. */
-async function showModel(context: Context, client: Client, model: string): Promise<Json> {
-  try {
-    return await client.call("POST", "/api/show", { model });
-  } catch (error) {
-    if (!(error instanceof ServerError) || error.status !== 404) throw error;
-    using progress = new Progress(context);
-    for await (const line of client.stream("/api/pull", { model })) {
-      progress.status(String(line.status ?? ""));
-    }
-    return client.call("POST", "/api/show", { model });
-  }
-}
-
-async function embed(
+/** What is known of the model; a model that is not there is pulled first, unless `--offline` is given. */
+async function showModel(
   context: Context,
   client: Client,
   parsed: ParsedArguments,
   model: string,
-  input: string,
-): Promise<number> {
-  if (input === "") {
-    throw new UsageError(
-      `embedding models require input text. Usage: hutch run ${model} "your text here"`,
-    );
-  }
-  const dimensions = parsed.flags.get("dimensions");
-  const truncate = parsed.flags.has("truncate") ? isOn(parsed, "truncate") : undefined;
-  const answer = await client.call("POST", "/api/embed", {
-    model,
-    input,
-    ...(dimensions === undefined ? {} : { dimensions: Number(dimensions) }),
-    ...(truncate === undefined ? {} : { truncate }),
-  });
-  const [first] = Array.isArray(answer.embeddings) ? answer.embeddings : [];
-  context.out(`${JSON.stringify(first ?? [])}\n`);
-  return exitCodes.ok;
-}
-
-/** One prompt, one answer. Ctrl-C ends it with 0, as in Ollama. */
-async function oneShot(
-  context: Context,
-  client: Client,
-  settings: RunSettings,
-  prompt: string,
-): Promise<number> {
-  const abort = new AbortController();
-  const cancel = () => abort.abort();
-  process.once("SIGINT", cancel);
-  const body = {
-    model: settings.model,
-    prompt,
-    suffix: "",
-    system: "",
-    template: "",
-    options: {},
-    ...(settings.format === undefined ? {} : { format: formatValue(settings.format) }),
-    ...(settings.keepAlive === undefined ? {} : { keep_alive: settings.keepAlive }),
-    ...(settings.think === undefined ? {} : { think: settings.think }),
-  };
-  const printer = new Printer(context, settings);
-  let final: Json = {};
+): Promise<Json> {
   try {
-    const progress = new Progress(context);
-    if (context.stderrIsTerminal) progress.status("loading");
-    for await (const line of client.stream("/api/generate", body, abort.signal)) {
-      progress.clear();
-      printer.thinking(String(line.thinking ?? ""));
-      printer.text(String(line.response ?? ""));
-      if (line.done) final = line;
-    }
+    return await client.call("POST", "/api/show", { model });
   } catch (error) {
-    if (isAbortError(error) || abort.signal.aborted) return exitCodes.ok;
-    throw error;
-  } finally {
-    process.off("SIGINT", cancel);
+    if (!(error instanceof ServerError) || error.status !== 404) throw error;
+    if (isOn(parsed, "offline")) {
+      throw new ModelNotFoundError(
+        `model "${model}" is not here, and --offline forbids pulling it`,
+        { cause: error },
+      );
+    }
+    using progress = new Progress(context);
+    await pullModel(client, progress, { model, insecure: isOn(parsed, "insecure") });
+    return client.call("POST", "/api/show", { model });
   }
-  printer.end();
-  if (prompt !== "") context.out("\n\n");
-  if (settings.verbose) context.note(timings(final));
-  return exitCodes.ok;
 }
 
-export async function run(context: Context, parsed: ParsedArguments): Promise<number> {
-  const [model = "", ...words] = parsed.positionals;
-  const thinkText = parsed.flags.get("think");
-  const keepAliveText = parsed.flags.get("keepalive");
-  const settings = {
+/** The flags that do not depend on the model. @throws UsageError */
+async function settingsOf(parsed: ParsedArguments, model: string): Promise<RunSettings> {
+  const think = flagText(parsed, "think");
+  const keepAlive = flagText(parsed, "keepalive");
+  return {
     model,
-    format: parsed.flags.get("format"),
-    keepAlive: keepAliveText ? parseKeepAliveFlag(keepAliveText) : undefined,
-    think: thinkText === undefined ? undefined : parseThinkFlag(thinkText),
+    format: await readFormat(flagText(parsed, "format")),
+    keepAlive: keepAlive ? keepAliveOf(keepAlive) : undefined,
+    think: think === undefined ? undefined : parseThinkFlag(think),
+    options: readOptions(parsed),
     hideThinking: isOn(parsed, "hidethinking"),
     verbose: isOn(parsed, "verbose"),
     wordWrap: !isOn(parsed, "nowordwrap"),
   };
+}
+
+/** What else a single answer needs. @throws UsageError, and what the file system says */
+async function oneShotOf(parsed: ParsedArguments): Promise<Omit<OneShot, "settings" | "prompt">> {
+  const output = flagText(parsed, "output") ?? "text";
+  if (output !== "text" && output !== "json" && output !== "ndjson") {
+    throw new UsageError(`invalid value for --output: "${output}" (must be text, json, or ndjson)`);
+  }
+  const timeout = flagText(parsed, "timeout");
+  const images = await Promise.all(flagTexts(parsed, "image").map((file) => readAttachment(file)));
+  return {
+    system: flagText(parsed, "system") ?? "",
+    images: images.map(({ base64 }) => base64),
+    messages: await readMessages(parsed),
+    tools: await readTools(flagText(parsed, "tools")),
+    output,
+    timeoutMs: timeout === undefined ? undefined : Number(parseDurationFlag(timeout) / 1_000_000n),
+    truncate: parsed.flags.has("truncate") ? isOn(parsed, "truncate") : undefined,
+    checkFormat: parsed.own,
+  };
+}
+
+export async function run(context: Context, parsed: ParsedArguments): Promise<number> {
+  const [model = "", ...words] = parsed.positionals;
+  const settings = await settingsOf(parsed, model);
+  const shot = await oneShotOf(parsed);
   const parts = [...words];
   if (!context.stdinIsTerminal) {
     const input = await readStdin();
     if (input !== "") parts.unshift(input);
   }
-  const interactive = context.stdinIsTerminal && context.stdoutIsTerminal && parts.length === 0;
+  const interactive =
+    context.stdinIsTerminal &&
+    context.stdoutIsTerminal &&
+    parts.length === 0 &&
+    shot.messages.length === 0;
   const client = await context.client({ daemonless: true });
-  const info = await showModel(context, client, model);
+  const info = await showModel(context, client, parsed, model);
   const capabilities = Array.isArray(info.capabilities) ? info.capabilities.map(String) : [];
-  const prompt = parts.join(" ");
-  if (capabilities.includes("embedding")) return embed(context, client, parsed, model, prompt);
+  const text = parts.join(" ");
+  if (capabilities.includes("embedding")) return embedPrompt(context, client, parsed, text);
   if (capabilities.includes("image")) {
     throw new UnsupportedError("image generation models are not currently supported");
   }
   const think = settings.think ?? (capabilities.includes("thinking") ? true : undefined);
   const complete = { ...settings, think };
-  if (!interactive) return oneShot(context, client, complete, prompt);
-  const { chat } = await import("./chat.ts");
-  return chat(context, client, complete, info);
+  if (interactive) {
+    const { chat } = await import("./chat/session.ts");
+    return chat(context, client, complete, info, shot.system);
+  }
+  const files = takesFiles(info) ? await extractFiles(context, text) : { prompt: text, images: [] };
+  return oneShot(context, client, {
+    ...shot,
+    settings: complete,
+    prompt: files.prompt,
+    images: [...shot.images, ...files.images],
+  });
 }

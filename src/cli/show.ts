@@ -17,6 +17,14 @@ function texts(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
+/** A number as Go prints it: with an exponent from one million up (cli.md 5.3). */
+function numberText(value: number): string {
+  const long = value.toExponential();
+  const exponent = Number(long.split("e")[1]);
+  if (exponent >= -4 && exponent < 6) return String(value);
+  return long.replace(/e([+-])(\d)$/, "e$10$2");
+}
+
 /** A value of the metadata; long arrays are cut to about ten columns. */
 function metadataValue(value: unknown): string {
   if (Array.isArray(value)) {
@@ -31,9 +39,7 @@ function metadataValue(value: unknown): string {
     const more = value.length - shown.length;
     return more > 0 ? `[${[...shown, `...+${more} more`].join(" ")}]` : `[${shown.join(" ")}]`;
   }
-  if (typeof value === "number" && Math.abs(value) >= 1e6) {
-    return value.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
-  }
+  if (typeof value === "number") return numberText(value);
   return value === null ? "[]" : String(value);
 }
 
@@ -42,6 +48,10 @@ function modelRows(answer: Json): string[][] {
   const details = object(answer.details);
   const arch = info["general.architecture"];
   const rows: string[][] = [];
+  if (answer.remote_model) {
+    rows.push(["Remote model", String(answer.remote_model)]);
+    rows.push(["Remote URL", String(answer.remote_host ?? "")]);
+  }
   if (typeof arch === "string") {
     rows.push(["architecture", arch]);
     const count = info["general.parameter_count"];

@@ -1,7 +1,37 @@
 /** Tables as Ollama prints them: scripts cut them by column (cli.md 5). */
+import Table from "cli-table3";
 
-function pad(cell: string, width: number): string {
-  return cell + " ".repeat(Math.max(0, width - Bun.stringWidth(cell)));
+/** No borders, no rules: what is left is the padding of cells. */
+const bare = {
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "",
+} as const;
+
+/** Blanks after every cell. */
+const gap = 4;
+
+function columns(rows: readonly (readonly string[])[], left: string): string[] {
+  if (rows.length === 0) return [];
+  const width = Math.max(...rows.map((row) => row.length));
+  const table = new Table({
+    chars: { ...bare, left },
+    style: { "padding-left": 0, "padding-right": gap, head: [], border: [], compact: true },
+  });
+  for (const row of rows) table.push(Array.from({ length: width }, (_, i) => row[i] ?? ""));
+  return table.toString().split("\n");
 }
 
 /**
@@ -9,46 +39,15 @@ function pad(cell: string, width: number): string {
  * followed by one; each cell of a row is followed by four.
  */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((title, i) =>
-    Math.max(Bun.stringWidth(title), ...rows.map((row) => Bun.stringWidth(row[i] ?? ""))),
-  );
-  const head = header.map((title, i) => pad(title, widths[i] ?? 0)).join("    ");
-  const body = rows.map((row) => row.map((cell, i) => `${pad(cell, widths[i] ?? 0)}    `).join(""));
-  return `${[`${head} `, ...body].join("\n")}\n`;
-}
-
-/** Words of a text in lines of at most `width` columns; a longer word stands alone. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    const joined = line === "" ? word : `${line} ${word}`;
-    if (Bun.stringWidth(joined) <= width || line === "") line = joined;
-    else {
-      lines.push(line);
-      line = word;
-    }
-  }
-  return [...lines, line];
+  const [head = "", ...body] = columns([header, ...rows], "");
+  return `${[head.slice(0, 1 - gap), ...body].join("\n")}\n`;
 }
 
 /** A section of show: title, rows indented by four, each cell followed by four blanks, a blank line. */
 export function section(title: string, rows: readonly (readonly string[])[], widest = 30): string {
-  const wrapped = rows.flatMap((row) => {
-    const cells = row.map((cell) => (Bun.stringWidth(cell) > widest ? wrap(cell, widest) : [cell]));
-    const height = Math.max(...cells.map((lines) => lines.length));
-    return Array.from({ length: height }, (_, i) => cells.map((lines) => lines[i] ?? ""));
-  });
-  const columns = Math.max(0, ...wrapped.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, i) =>
-    Math.max(...wrapped.map((row) => Bun.stringWidth(row[i] ?? ""))),
+  const wrapped = rows.map((row) =>
+    row.map((cell) => Bun.wrapAnsi(cell, widest, { hard: false, trim: true })),
   );
-  const lines = wrapped.map((row) => {
-    const cells = Array.from(
-      { length: columns },
-      (_, i) => `${pad(row[i] ?? "", widths[i] ?? 0)}    `,
-    );
-    return `    ${cells.join("")}\n`;
-  });
-  return `  ${title}\n${lines.join("")}\n`;
+  const lines = columns(wrapped, "    ");
+  return `  ${title}\n${lines.map((line) => `${line}\n`).join("")}\n`;
 }

@@ -36,6 +36,10 @@ export interface Config {
   /** How long running answers may go on when the server is asked to end. */
   readonly drainTimeoutNs: bigint;
   readonly noHistory: boolean;
+  /** Command line of the editor that a chat opens. */
+  readonly editor: string;
+  /** NO_COLOR is set: no colours, in whatever terminal. */
+  readonly noColor: boolean;
   /** Parent of the folder with unpacked libraries; undefined when no home is known. */
   readonly cacheFolder: string | undefined;
   readonly tempFolder: string;
@@ -120,6 +124,8 @@ export function readConfig(env: Environment = process.env): Config {
     logFormat: logFormat(),
     drainTimeoutNs: duration("DRAIN_TIMEOUT"),
     noHistory: bool("NOHISTORY"),
+    editor: raw("EDITOR") ?? clean(env.VISUAL) ?? clean(env.EDITOR) ?? variables.EDITOR.fallback,
+    noColor: clean(env.NO_COLOR) !== undefined,
     cacheFolder: raw("CACHE") ?? userCacheFolder(env, home),
     tempFolder: clean(env.TMPDIR) ?? clean(env.TEMP) ?? "/tmp",
     libraryFolder: raw("LIBRARY_PATH"),

@@ -148,6 +148,12 @@ export const variables = {
     fallback: "false",
     help: "Keep no history of the interactive prompt",
   },
+  EDITOR: {
+    ...client,
+    kind: "text",
+    fallback: "vi",
+    help: "Editor for Ctrl + g in a chat (then VISUAL, EDITOR)",
+  },
   NO_CLOUD: {
     ...server,
     kind: "bool",

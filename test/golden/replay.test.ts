@@ -35,7 +35,21 @@ const topics = [
   "truncate-shift",
 ];
 
-const commandTopics = ["cp-rm", "help", "list", "list-empty", "noserver", "ps-stop"];
+const commandTopics = [
+  "args",
+  "cp-rm",
+  "embed",
+  "env",
+  "help",
+  "list",
+  "list-empty",
+  "noserver",
+  "ps-stop",
+  "show",
+  "think",
+  "version",
+  "wire",
+];
 
 async function replay(script: string, argv: string[]): Promise<{ code: number; output: string }> {
   const child = Bun.spawn([process.execPath, join(golden, script), ...argv], {

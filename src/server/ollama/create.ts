@@ -51,6 +51,9 @@ function modelfileRequest(text: string): Partial<CreateRequest> {
 }
 
 function createRequest(body: CreateBody): CreateRequest {
+  if (Object.keys(body.draft_files ?? {}).length > 0 || body.draft_quantize) {
+    throw new UnsupportedError("draft_files: this version cannot use draft models yet");
+  }
   const old =
     body.modelfile && !body.from && body.files === undefined
       ? modelfileRequest(body.modelfile)

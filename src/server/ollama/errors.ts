@@ -37,6 +37,8 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   usage: 400,
   connection: 502,
   server: 500,
+  format: 500,
+  timeout: 504,
 };
 
 export function statusFor(error: unknown): number {
@@ -64,6 +66,8 @@ export function errorResponse(error: unknown, options: { plain?: boolean } = {})
   const headers: Record<string, string> = { "content-type": type };
   const status = statusFor(error);
   if (status === 503) headers["retry-after"] = "1";
+  // For our own command line, whose exit code tells kinds of errors apart.
+  if (error instanceof AppError) headers["x-hutch-error"] = error.code;
   return new Response(errorBody(error), { status, headers });
 }
 

@@ -5,6 +5,7 @@ import { listModels } from "../../model/list.ts";
 import { loadStoredModel } from "../../model/model.ts";
 import { parseName } from "../../model/name.ts";
 import type { RunningModel } from "../../scheduler/scheduler.ts";
+import { version as ownVersion } from "../../version.ts";
 import type { ServerDeps } from "../deps.ts";
 import { respond } from "./streaming.ts";
 import { localTime } from "./times.ts";
@@ -61,7 +62,12 @@ function ps(deps: ServerDeps): Response {
 export const listingRoutes = (deps: ServerDeps) => {
   const root = () =>
     new Response("Ollama is running", { headers: { "content-type": "text/plain; charset=utf-8" } });
-  const version = () => respond(JSON.stringify({ version: deps.config.reportedVersion }));
+  // Clients of Ollama's API want Ollama's version; our own command line shows hutch's.
+  const version = () => {
+    const answer = respond(JSON.stringify({ version: deps.config.reportedVersion }));
+    answer.headers.set("x-hutch-version", ownVersion);
+    return answer;
+  };
   const cloud = { cloud: { disabled: true, source: "env" } };
   return new Elysia({ name: "listing" })
     .get("/", root)

@@ -141,6 +141,8 @@ export const CreateBody = t.Object({
   messages: t.Optional(t.Array(MessageShape, { go: "[]api.Message" })),
   quantize: text,
   quantization: text,
+  draft_files: map,
+  draft_quantize: text,
   stream: flag,
   renderer: text,
   parser: text,

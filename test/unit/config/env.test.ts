@@ -30,6 +30,8 @@ test("an empty environment gives the defaults", () => {
     logFormat: "text",
     drainTimeoutNs: 30_000_000_000n,
     noHistory: false,
+    editor: "vi",
+    noColor: false,
     libraryFolder: undefined,
     reportedVersion: "0.33.0",
   });
