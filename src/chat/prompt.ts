@@ -12,6 +12,7 @@ import { renderGo } from "./render-go.ts";
 import { rendererNamed } from "./renderers/table.ts";
 import { ImageMarkers } from "./renderers/turns.ts";
 import { ThinkingSplitter } from "./thinking.ts";
+import { nextTurn } from "./turns.ts";
 import { markConversation } from "./user-text.ts";
 
 /** The prompt side of a stored model. */
@@ -154,6 +155,8 @@ export async function fitChat(
 ): Promise<FittedPrompt> {
   const { value, pieces: cut } = markConversation(engine.specials, conversation, source.thinkTags);
   const { messages } = value;
+  // Others are served between marking, rendering and counting: each takes its time for a long history.
+  await nextTurn();
   const attempt = async (count: number): Promise<Attempt> => {
     const kept = withoutFirst(messages, count);
     const pieces = cut(await renderChat(source, { ...value, messages: kept }, engine));

@@ -23,6 +23,18 @@ function changed(value: unknown, change: Change): unknown {
   );
 }
 
+/** All texts in a value, names of members included. */
+function collect(value: unknown, texts: string[]): void {
+  if (typeof value === "string") texts.push(value);
+  else if (Array.isArray(value)) for (const item of value) collect(item, texts);
+  else if (typeof value === "object" && value !== null) {
+    for (const [name, item] of Object.entries(value)) {
+      texts.push(name);
+      collect(item, texts);
+    }
+  }
+}
+
 function changedMessage(message: ChatMessage, change: Change, own: Change): ChatMessage {
   const { images, ...texts } = message;
   const marked = changed(texts, change) as ChatMessage;
@@ -113,11 +125,8 @@ export function markConversation(
   tags: readonly string[] = [],
 ): Marked<Conversation> {
   const texts: string[] = [];
-  const collect = (text: string) => {
-    texts.push(text);
-    return text;
-  };
-  changedConversation(whole, collect, collect);
+  for (const { images: _, ...message } of whole.messages) collect(message, texts);
+  collect(whole.tools, texts);
   const spared = new Set([...thinkingTags, ...tags]);
   return marked(specials, texts, whole, (mark) =>
     changedConversation(

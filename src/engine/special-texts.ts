@@ -13,6 +13,8 @@ const node = (): Node => ({ next: new Map(), ends: false });
 
 export class SpecialTexts {
   readonly #root = node();
+  /** Where one may begin: matches every first character. */
+  readonly #begins: RegExp;
 
   /** @param texts texts of special tokens; empty ones do not count */
   constructor(texts: Iterable<string>) {
@@ -29,6 +31,10 @@ export class SpecialTexts {
       }
       at.ends = at !== this.#root;
     }
+    const first = [...this.#root.next.keys()].map(
+      (unit) => `\\u${unit.toString(16).padStart(4, "0")}`,
+    );
+    this.#begins = new RegExp(`[${first.join("")}]`, "g");
   }
 
   /** Length in UTF-16 units of the longest special text that begins at `from`, 0 for none. */
@@ -45,9 +51,10 @@ export class SpecialTexts {
 
   /** The first special text that begins at `from` or later, the longest of several at one place. */
   find(text: string, from = 0): { at: number; length: number } | undefined {
-    for (let at = from; at < text.length; at++) {
-      const length = this.lengthAt(text, at);
-      if (length > 0) return { at, length };
+    this.#begins.lastIndex = from;
+    for (let begin = this.#begins.exec(text); begin; begin = this.#begins.exec(text)) {
+      const length = this.lengthAt(text, begin.index);
+      if (length > 0) return { at: begin.index, length };
     }
     return undefined;
   }

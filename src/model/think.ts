@@ -30,5 +30,5 @@ export function parseThink(value: unknown): Think | undefined {
   if (level === undefined) {
     throw new InvalidRequestError(`invalid think value: ${JSON.stringify(value)} ${allowed}`);
   }
-  return { on: true, level, named: true };
+  return { on: true, level };
 }

@@ -21,7 +21,12 @@ export function readFields(
   body: { readonly keep_alive?: unknown; readonly think?: unknown },
   images: readonly string[] = [],
 ): Fields {
-  const fields = { keepAlive: parseKeepAlive(body.keep_alive), think: parseThink(body.think) };
+  const think = parseThink(body.think);
+  const named = typeof body.think === "string";
+  const fields = {
+    keepAlive: parseKeepAlive(body.keep_alive),
+    think: think === undefined ? undefined : { ...think, named },
+  };
   for (const image of images) decodeBase64(image);
   return fields;
 }
