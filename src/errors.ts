@@ -21,6 +21,7 @@ export const errorCodes = [
   "convert",
   "modelfile",
   "store",
+  "registry",
   "unsupported",
   "busy",
   "draining",
@@ -137,6 +138,26 @@ export class ModelfileError extends AppError {
 /** The store could not be read or written (permissions, disk full, damaged manifest). */
 export class StoreError extends AppError {
   readonly code = "store";
+}
+
+/** A registry refused, answered nonsense, or could not be reached. */
+export class RegistryError extends AppError {
+  readonly code = "registry";
+  /** HTTP status of the registry's answer; undefined when there was none. */
+  readonly status: number | undefined;
+  /** Whether the same request may work a moment later. */
+  readonly transient: boolean;
+  /** How long the registry asked to wait, milliseconds. */
+  readonly retryAfterMs: number | undefined;
+  constructor(
+    message: string,
+    options: ErrorOptions & { status?: number; transient?: boolean; retryAfterMs?: number } = {},
+  ) {
+    super(message, options);
+    this.status = options.status;
+    this.transient = options.transient ?? false;
+    this.retryAfterMs = options.retryAfterMs;
+  }
 }
 
 /** Known to the protocol, but not something this version does. */

@@ -6,6 +6,7 @@ import { guideAsset } from "../../ffi/assets.ts";
 import { type Config, childEnvironment } from "../config/env.ts";
 import { ProcessEngine } from "../engine/process.ts";
 import type { Logger } from "../logger.ts";
+import { createTransfers } from "../model/registry/transfers.ts";
 import { Store } from "../model/store.ts";
 import { createScheduler } from "../scheduler/pool.ts";
 import { type App, createApp } from "../server/app.ts";
@@ -52,6 +53,7 @@ export function createLocal(
   const store = new Store(config.modelsFolder, { noPrune: config.noPrune, logger });
   const deps: ServerDeps = {
     store,
+    transfers: createTransfers(store, config, logger),
     scheduler,
     config,
     logger: logger.area("server"),

@@ -3,6 +3,7 @@
  * that touches `process.env`. Precedence everywhere: request > Modelfile > environment > default.
  */
 import { longestDuration, parseGoDuration } from "./duration.ts";
+import type { ProxySettings } from "./proxy.ts";
 import { type VariableName, variables } from "./variables.ts";
 
 /** A snapshot of the environment, resolved. Durations are nanoseconds, -1n meaning for ever. */
@@ -46,6 +47,10 @@ export interface Config {
   readonly libraryFolder: string | undefined;
   /** Version that `/api/version` reports; clients parse it (api.md 12). */
   readonly reportedVersion: string;
+  /** How registries are reached. */
+  readonly proxies: ProxySettings;
+  /** Longest silence of a registry before a transfer is tried again, milliseconds. */
+  readonly transferStallMs: number;
   /** What was wrong with the environment, for the log. */
   readonly warnings: readonly string[];
 }
@@ -130,8 +135,26 @@ export function readConfig(env: Environment = process.env): Config {
     tempFolder: clean(env.TMPDIR) ?? clean(env.TEMP) ?? "/tmp",
     libraryFolder: raw("LIBRARY_PATH"),
     reportedVersion: text("VERSION_REPORTED"),
+    proxies: proxySettings(env),
+    transferStallMs: stallMs(duration("TRANSFER_STALL")),
     warnings,
   });
+}
+
+/** For ever is a day: a transfer never hangs. Less than 100 ms would be no time to answer in. */
+function stallMs(ns: bigint): number {
+  const day = 86_400_000;
+  return ns < 0n ? day : Math.min(day, Math.max(100, Number(ns / 1_000_000n)));
+}
+
+/** Upper case wins, as in most programs. */
+function proxySettings(env: Environment): ProxySettings {
+  const except = clean(env.NO_PROXY) ?? clean(env.no_proxy) ?? "";
+  return {
+    http: clean(env.HTTP_PROXY) ?? clean(env.http_proxy),
+    https: clean(env.HTTPS_PROXY) ?? clean(env.https_proxy),
+    except: except.split(/[\s,]+/).filter((entry) => entry !== ""),
+  };
 }
 
 /** A Go duration, or whole seconds (env.md 1); undefined when it is neither. */

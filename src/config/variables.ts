@@ -160,6 +160,13 @@ export const variables = {
     fallback: "true",
     help: "Accepted for compatibility; hutch never contacts ollama.com",
   },
+  TRANSFER_STALL: {
+    ...own,
+    reader: "server",
+    kind: "duration",
+    fallback: "30s",
+    help: "Longest silence of a registry before a transfer is tried again",
+  },
   CACHE: {
     ...own,
     kind: "text",

@@ -32,6 +32,7 @@ import {
   nameOfPath,
   nameParts,
 } from "./name.ts";
+import { datedEntries, foldersBelow, prunable } from "./prune.ts";
 
 /** A manifest as it lies in the store. */
 export interface StoredManifest {
@@ -42,9 +43,6 @@ export interface StoredManifest {
   /** Milliseconds since 1970. */
   readonly modifiedAt: number;
 }
-
-/** Age at which files that nobody mentions are removed at start (store.md 7). */
-const prunableMs = 60 * 60 * 1000;
 
 export class Store {
   readonly root: string;
@@ -124,6 +122,16 @@ export class Store {
     }
   }
 
+  /** Whether blobs that nobody mentions are kept (NOPRUNE). */
+  get keepsUnused(): boolean {
+    return this.#noPrune;
+  }
+
+  /** Tells other processes that a blob is needed, although no manifest mentions it yet. */
+  touch(digest: Digest): void {
+    this.#reuse(digest);
+  }
+
   /** Refreshes a blob's time, so that start-up pruning leaves it alone; false when it is missing. */
   #reuse(digest: Digest): boolean {
     try {
@@ -146,6 +154,35 @@ export class Store {
 
   #manifestFile(name: ModelName): string {
     return join(this.#manifests, manifestPath(name));
+  }
+
+  /**
+   * A stored manifest, byte for byte.
+   * @throws ModelNotFoundError with the text of a file that is not there (registry.md 5)
+   */
+  manifestBytes(name: ModelName): Uint8Array {
+    const file = this.#manifestFile(this.stored(name));
+    try {
+      return readFileSync(file);
+    } catch (cause) {
+      throw new ModelNotFoundError(`open ${file}: no such file or directory`, { cause });
+    }
+  }
+
+  /** Stores a manifest as it is; unlike `writeManifest` it removes nothing. */
+  putManifestBytes(name: ModelName, bytes: Uint8Array): void {
+    this.#writeManifestBytes(this.stored(name), bytes);
+  }
+
+  /** Digests that a stored model mentions; none when there is no readable manifest. */
+  digests(name: ModelName): Set<string> {
+    const found = this.#tryManifest(name);
+    return found === undefined ? new Set() : digestsOf(found.manifest);
+  }
+
+  /** Removes those of some blobs that no readable manifest mentions, unless NOPRUNE says to keep them. */
+  removeUnused(candidates: ReadonlySet<string>): void {
+    if (!this.#noPrune) this.#removeUnmentioned(candidates);
   }
 
   /** Names of all manifests whose path is a valid name, sorted. */
@@ -332,18 +369,16 @@ export class Store {
       }
     }
     let removed = 0;
-    for (const entry of this.#blobEntries()) {
-      if (mentioned.has(entry.replace("sha256-", "sha256:"))) continue;
+    for (const entry of prunable(datedEntries(this.#blobs), mentioned, Date.now())) {
       const path = join(this.#blobs, entry);
       try {
-        if (Date.now() - statSync(path).mtimeMs < prunableMs) continue;
-        rmSync(path, { recursive: true });
+        rmSync(path, { recursive: true, force: true });
         removed++;
       } catch (error) {
         this.#logger.warn("could not remove a file", { path, error: errorMessage(error) });
       }
     }
-    for (const folder of this.#folders(this.#manifests)) this.#removeEmptyFolders(folder);
+    for (const folder of foldersBelow(this.#manifests)) this.#removeEmptyFolders(folder);
     return { blobs: entries.length, removed };
   }
 
@@ -353,20 +388,6 @@ export class Store {
     } catch {
       return []; // no store yet
     }
-  }
-
-  /** All folders below one, deepest first. */
-  #folders(folder: string): string[] {
-    let entries: { name: string; isDirectory(): boolean }[];
-    try {
-      entries = readdirSync(folder, { withFileTypes: true });
-    } catch {
-      return [];
-    }
-    const inner = entries
-      .filter((entry) => entry.isDirectory())
-      .flatMap(({ name }) => this.#folders(join(folder, name)));
-    return [...inner, folder];
   }
 }
 

@@ -55,7 +55,7 @@ function routes(deps: ServerDeps, readiness: Readiness) {
       .use(deleteRoute(deps))
       .use(blobRoutes(deps))
       // POST /api/pull /api/push
-      .use(transferRoutes())
+      .use(transferRoutes(deps))
       // POST /api/me /api/signout, DELETE /api/user/keys/:key, /api/experimental/…
       .use(cloudRoutes())
       // /v1/…

@@ -2,12 +2,15 @@
 import type { Config } from "../config/env.ts";
 import type { Logger } from "../logger.ts";
 import type { GuideAsset } from "../model/guide.ts";
+import type { Transfers } from "../model/registry/transfers.ts";
 import type { Store } from "../model/store.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Metrics } from "./operations/metrics.ts";
 
 export interface ServerDeps {
   readonly store: Store;
+  /** Pulls and pushes of this process. */
+  readonly transfers: Transfers;
   readonly scheduler: Scheduler;
   readonly config: Config;
   readonly logger: Logger;

@@ -20,7 +20,7 @@ const bans: readonly Ban[] = [
     from: "src/model",
     to: ["src/server", "src/cli", "src/engine", "src/scheduler", "ffi", "elysia"],
     reason:
-      "models at rest know neither HTTP nor native code: they are tested and reused without both",
+      "models at rest know neither HTTP routes nor native code: they are tested and reused without both; registry/ is a client and uses fetch",
   },
   {
     from: "src/chat",

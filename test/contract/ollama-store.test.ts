@@ -1,4 +1,4 @@
-/** Blobs, create, show, tags, copy, delete and the registry routes through the application (api.md 9 to 11). */
+/** Blobs, create, show, tags, copy and delete through the application (api.md 9 and 10). */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { type Application, masked, openApplication } from "../support/application.ts";
@@ -204,14 +204,6 @@ describe("copy and delete", () => {
     expect(readdirSync(blobs).length).toBeGreaterThan(0);
     await application.send("DELETE", "/api/delete", { model: "a" });
     expect(readdirSync(blobs)).toEqual([]);
-  });
-});
-
-describe("pull and push", () => {
-  test.each(["pull", "push"])("%s says that this version has no registry", async (action) => {
-    const { status, body } = await application.post(`/api/${action}`, { model: "a" });
-    const error = `${action}: this version cannot talk to registries yet`;
-    expect([status, body]).toEqual([501, { error }]);
   });
 });
 

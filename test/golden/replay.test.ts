@@ -26,6 +26,7 @@ const topics = [
   "logprobs",
   "options",
   "ps-keepalive",
+  "pull-push-errors",
   "raw-template-suffix",
   "root-version",
   "show",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Config, readConfig } from "../../src/config/env.ts";
 import { type LogFields, type Logger, silentLogger } from "../../src/logger.ts";
 import type { GuideAsset } from "../../src/model/guide.ts";
+import { createTransfers } from "../../src/model/registry/transfers.ts";
 import { Store } from "../../src/model/store.ts";
 import { createScheduler } from "../../src/scheduler/pool.ts";
 import type { Scheduler } from "../../src/scheduler/scheduler.ts";
@@ -15,6 +16,8 @@ import { ScriptedEngine } from "./scripted-engine.ts";
 
 export interface Application extends AsyncDisposable {
   readonly app: App;
+  /** The home folder: `.ollama` lies in it. */
+  readonly home: string;
   readonly engine: ScriptedEngine;
   readonly store: Store;
   readonly scheduler: Scheduler;
@@ -62,7 +65,9 @@ export function openApplication(
     events: poolEvents(metrics),
   });
   const store = new Store(config.modelsFolder, { noPrune: config.noPrune, logger });
-  const deps = { store, scheduler, config, logger, metrics, guide: options.guide };
+  const pauses = { retryMs: 5, progressMs: 5 };
+  const transfers = createTransfers(store, config, logger, pauses);
+  const deps = { store, transfers, scheduler, config, logger, metrics, guide: options.guide };
   const app = createApp(deps, { guardHosts: options.guardHosts ?? false });
   const send: Application["send"] = (method, path, body, headers = {}) =>
     app.handle(
@@ -80,6 +85,7 @@ export function openApplication(
   };
   return {
     app,
+    home: folder,
     engine,
     store,
     scheduler,

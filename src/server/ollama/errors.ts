@@ -24,6 +24,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   convert: 400,
   modelfile: 400,
   store: 500,
+  registry: 500,
   unsupported: 501,
   busy: 503,
   draining: 503,

@@ -1,30 +1,81 @@
 /** `POST /api/pull` and `POST /api/push` (api.md 11). */
 import { Elysia } from "elysia";
-import { ModelNameError, ModelRequiredError, StoreError, UnsupportedError } from "../../errors.ts";
-import { fullName, isValidName, parseName } from "../../model/name.ts";
+import { ModelNameError, ModelRequiredError, RegistryError } from "../../errors.ts";
+import { fullName, isValidName, parseName, pullForm, splitReference } from "../../model/name.ts";
+import { pullModel, type TransferStatus } from "../../model/registry/pull.ts";
+import { pushModel } from "../../model/registry/push.ts";
+import type { ServerDeps } from "../deps.ts";
+import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import { TransferBody } from "./schemas.ts";
+import { runScope } from "./streaming.ts";
 
-/** Pull and push: names are checked as they will be; the transfer itself is not part of this version. */
-function transfer(action: "pull" | "push", body: TransferBody): Response {
-  const raw = body.model || body.name || "";
-  if (action === "push" && raw.trim() === "") throw new ModelRequiredError();
-  if (raw.trim() === "") throw new ModelNameError("invalid model name");
-  const name = parseName(raw.trim());
-  if (!isValidName(name)) {
-    if (action === "push") throw new StoreError(`unqualified name: ${fullName(name)}`);
-    throw new ModelNameError("invalid model name");
+type Statuses = (signal: AbortSignal) => AsyncGenerator<TransferStatus>;
+
+/** Lines as they come, or with `stream:false` the last one. */
+async function answer(
+  statuses: Statuses,
+  { stream }: TransferBody,
+  request: Request,
+): Promise<Response> {
+  const scope = runScope(request);
+  try {
+    const progress = statuses(scope.signal);
+    if (stream !== false) {
+      async function* lines(): AsyncGenerator<string> {
+        for await (const status of progress) yield JSON.stringify(status);
+      }
+      return await scope.stream(lines(), errorBody);
+    }
+    let last: TransferStatus = { status: "" };
+    for await (const status of progress) last = status;
+    return new Response(JSON.stringify(last), { headers: { "content-type": "application/json" } });
+  } catch (error) {
+    return errorResponse(error, { plain: true });
   }
-  throw new UnsupportedError(`${action}: this version cannot talk to registries yet`);
 }
 
-export const transferRoutes = () =>
+function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<Response> {
+  const raw = (body.model || body.name || "").trim();
+  if (raw === "") throw new ModelNameError("invalid model name");
+  const name = parseName(pullForm(splitReference(raw)));
+  if (!isValidName(name)) throw new ModelNameError("invalid model name");
+  const { store, transfers } = deps;
+  const insecure = body.insecure === true;
+  return answer((signal) => pullModel({ transfers, store, name, insecure, signal }), body, request);
+}
+
+function push(deps: ServerDeps, body: TransferBody, request: Request): Promise<Response> {
+  const raw = (body.model || body.name || "").trim();
+  if (raw === "") throw new ModelRequiredError();
+  const name = parseName(raw);
+  const { store, transfers } = deps;
+  const insecure = body.insecure === true;
+  // A bad name is answered like a missing model, inside the stream (recorded).
+  const unqualified = new RegistryError(`unqualified name: ${fullName(name)}`);
+  return answer(
+    (signal) =>
+      isValidName(name)
+        ? pushModel({ transfers, store, name, insecure, signal })
+        : notRetrieved(unqualified),
+    body,
+    request,
+  );
+}
+
+async function* notRetrieved(error: Error): AsyncGenerator<TransferStatus> {
+  yield { status: "retrieving manifest" };
+  yield { status: "couldn't retrieve manifest" };
+  throw error;
+}
+
+export const transferRoutes = (deps: ServerDeps) =>
   new Elysia({ name: "transfer" })
-    .post("/api/pull", ({ body }) => transfer("pull", body), {
+    .post("/api/pull", ({ body, request }) => pull(deps, body, request), {
       parse: goBody("PullRequest", TransferBody),
       body: TransferBody,
     })
-    .post("/api/push", ({ body }) => transfer("push", body), {
+    .post("/api/push", ({ body, request }) => push(deps, body, request), {
       parse: goBody("PushRequest", TransferBody),
       body: TransferBody,
     });

@@ -34,6 +34,8 @@ test("an empty environment gives the defaults", () => {
     noColor: false,
     libraryFolder: undefined,
     reportedVersion: "0.33.0",
+    proxies: { http: undefined, https: undefined, except: [] },
+    transferStallMs: 30_000,
   });
   expect({ warnings, tempFolder }).toEqual({ warnings: [], tempFolder: "/tmp" });
   expect(cacheFolder).toContain("hutch");

@@ -1,0 +1,131 @@
+/**
+ * Pull: a model from a registry into the store (registry.md 3). The manifest is written last, and only
+ * when every blob it names is there with the right digest.
+ */
+import { errorMessage, isAbortError, RegistryError } from "../../errors.ts";
+import type { Digest } from "../digest.ts";
+import type { ModelName } from "../name.ts";
+import type { Store } from "../store.ts";
+import { fetchManifest, type RemoteManifest } from "./remote-manifest.ts";
+import { RegistrySession } from "./session.ts";
+import { checkSpace } from "./space.ts";
+import type { Transfers } from "./transfers.ts";
+
+/** One line of progress. */
+export interface TransferStatus {
+  readonly status: string;
+  readonly digest?: string;
+  readonly total?: number;
+  /** Left out while it is 0, as clients are used to. */
+  readonly completed?: number;
+}
+
+/** What a transfer needs of its surroundings. */
+export interface TransferRequest {
+  readonly transfers: Transfers;
+  readonly store: Store;
+  readonly name: ModelName;
+  /** Use plain http. */
+  readonly insecure: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Time between two signs of life to other processes for blobs without a manifest, milliseconds. */
+const touchMs = 60_000;
+/** How often blobs that other processes removed meanwhile are fetched again. */
+const mostRounds = 3;
+
+/** A line about one blob. */
+export function blobStatus(
+  verb: "pulling" | "pushing",
+  { digest, total, completed }: { digest: string; total: number; completed: number },
+): TransferStatus {
+  const status = `${verb} ${digest.slice(7, 19)}`;
+  return { status, digest, total, ...(completed > 0 ? { completed } : {}) };
+}
+
+/**
+ * Pulls a model. What was downloaded stays when it fails or its reader leaves.
+ * @throws RegistryError, StoreError, AbortError
+ */
+export async function* pullModel(request: TransferRequest): AsyncGenerator<TransferStatus> {
+  const { store, transfers, signal } = request;
+  const name = { ...store.stored(request.name), scheme: request.name.scheme };
+  const before = store.digests(name);
+  const session = new RegistrySession({
+    name,
+    insecure: request.insecure,
+    http: transfers.http,
+    key: transfers.key,
+  });
+  yield { status: "pulling manifest" };
+  const manifest = await modelManifest(session, name.tag, transfers, signal);
+  const needed = () => manifest.blobs.filter(({ digest }) => !store.hasBlob(digest));
+  checkSpace(store, manifest.blobs);
+  const timer = setInterval(() => {
+    for (const { digest } of manifest.blobs) store.touch(digest);
+  }, touchMs);
+  timer.unref();
+  try {
+    for (const blob of manifest.blobs) {
+      for await (const progress of transfers.downloads.fetch(session, blob, signal)) {
+        yield blobStatus("pulling", progress);
+      }
+      store.touch(blob.digest);
+      transfers.downloads.tidy(blob.digest);
+    }
+    yield { status: "verifying sha256 digest" };
+    yield { status: "writing manifest" };
+    for (let round = 1; ; round++) {
+      store.putManifestBytes(name, manifest.bytes);
+      // Another process may have removed a blob that no manifest mentioned until now.
+      const gone = needed();
+      if (gone.length === 0) break;
+      if (round === mostRounds)
+        throw new RegistryError("blobs vanish from the store while pulling");
+      for (const blob of gone) {
+        for await (const progress of transfers.downloads.fetch(session, blob, signal)) {
+          yield blobStatus("pulling", progress);
+        }
+      }
+    }
+  } finally {
+    clearInterval(timer);
+  }
+  yield* removeUnused(store, before, new Set(manifest.blobs.map(({ digest }) => digest)));
+  yield { status: "success" };
+}
+
+async function modelManifest(
+  session: RegistrySession,
+  tag: string,
+  { retryMs }: Transfers,
+  signal: AbortSignal,
+): Promise<RemoteManifest> {
+  try {
+    return await fetchManifest(session, tag, { signal, retryMs });
+  } catch (error) {
+    if (isAbortError(error) || !(error instanceof RegistryError)) throw error;
+    const { status } = error;
+    throw new RegistryError(`pull model manifest: ${error.message}`, {
+      cause: error,
+      ...(status === undefined ? {} : { status }),
+    });
+  }
+}
+
+/** Layers of the model's older version that no model needs any more. */
+function* removeUnused(
+  store: Store,
+  before: ReadonlySet<string>,
+  now: ReadonlySet<Digest>,
+): Generator<TransferStatus> {
+  const old = new Set([...before].filter((digest) => !now.has(digest as Digest)));
+  if (old.size === 0 || store.keepsUnused) return;
+  yield { status: "removing unused layers" };
+  try {
+    store.removeUnused(old);
+  } catch (error) {
+    yield { status: `couldn't remove unused layers: ${errorMessage(error)}` };
+  }
+}
