@@ -230,17 +230,18 @@ class Upload {
       highWaterMark: readSize,
     });
     const chunks = file[Symbol.asyncIterator]();
+    let left = end - start;
     return new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         const { done, value } = (await chunks.next()) as IteratorResult<Buffer>;
-        if (done) {
-          onDone(hasher.digest("hex"));
-          controller.close();
-          return;
-        }
+        if (done) throw new RegistryError("a blob became shorter while it was pushed");
         hasher.update(value);
+        left -= value.length;
+        // Before the last bytes go: the answer may be faster than the next call of this function.
+        if (left === 0) onDone(hasher.digest("hex"));
         this.#progress(this.#sent + value.length);
         controller.enqueue(value);
+        if (left === 0) controller.close();
       },
       cancel: () => void file.destroy(),
     });
