@@ -1,7 +1,7 @@
 /** A conversation through a Go template, in the three shapes that templates expect (template.md 1 to 3). */
 import { messageValue, toolsValue } from "./go-values.ts";
-import type { Expression, Node, Pipe } from "./gotemplate/parse.ts";
 import { parseTemplate, type Template } from "./gotemplate/template.ts";
+import type { Expression, Node, Pipe } from "./gotemplate/tree.ts";
 import type { ChatMessage, Conversation, ThinkWish } from "./messages.ts";
 
 /** Parsed templates by text; a model's template is parsed once. */

@@ -1,5 +1,5 @@
 /** What a Go template shows about the texts that a model writes: tags of thinking and of tool calls. */
-import type { Expression, Node, Pipe } from "./gotemplate/parse.ts";
+import type { Expression, Node, Pipe } from "./gotemplate/tree.ts";
 import { cachedTemplate } from "./render-go.ts";
 import type { ThinkTags } from "./thinking.ts";
 

@@ -24,8 +24,9 @@ export function goJson(value: unknown, sorted = true): string {
   return `{${entries.map(([key, item]) => `${goJsonString(key)}:${goJson(item, sorted)}`).join(",")}}`;
 }
 
+/** Go writes an exponent from the same sizes on as JavaScript, and it too drops its leading zero. */
 function goJsonNumber(value: number): string {
-  return String(value).replace(/e([+-])(\d)$/, "e$10$2");
+  return Object.is(value, -0) ? "-0" : String(value);
 }
 
 /** The number that a 32-bit float shows as: the shortest digits that give the same float. */

@@ -11,3 +11,14 @@ export class TemplateError extends Error {
     super(message);
   }
 }
+
+/** A function refused its arguments; the executor adds where. */
+export class CallError extends Error {
+  /** `whole`: the text already is the whole reason, without "error calling …". */
+  constructor(
+    message: string,
+    readonly whole = false,
+  ) {
+    super(message);
+  }
+}

@@ -1,39 +1,47 @@
-/** The evaluator. Bounded in steps and output: a template that loops or explodes ends in an error. */
-import { TemplateError } from "./errors.ts";
-import { CallError, callFunction } from "./functions.ts";
-import type { Command, Expression, Node, Pipe, Place, Tree } from "./parse.ts";
-import {
-  Int,
-  isMap,
-  isTrue,
-  printValue,
-  Struct,
-  sortedEntries,
-  TextMap,
-  typeName,
-} from "./values.ts";
+/** The evaluator. Bounded in steps and texts: a template that loops or explodes ends in an error. */
+import { byteLength } from "./bytes.ts";
+import { CallError, TemplateError } from "./errors.ts";
+import { callFunction, checkCount } from "./functions.ts";
+import { Overflow } from "./literals.ts";
+import { format, noFlags, printValue } from "./print.ts";
+import type {
+  BranchNode,
+  Command,
+  Expression,
+  Node,
+  Pipe,
+  Place,
+  TemplateNode,
+  Tree,
+} from "./tree.ts";
+import { entriesOf, isNothing, isTrue, Struct, sortedEntries, textOf, typeName } from "./values.ts";
 
 export interface Bounds {
-  /** Most nodes executed. */
+  /** Most nodes, operands and variables looked at. */
   readonly steps: number;
-  /** Most UTF-16 units written. */
+  /** Most UTF-16 units in the output and in what functions return, together. */
   readonly output: number;
 }
 
 /** Deepest nesting of templates that call each other. */
-const deepestCalls = 100;
+const deepestCalls = 200;
 
-type BranchNode = Extract<Node, { readonly body: readonly Node[] }>;
+/** Longest piece of the template in an error. */
+const longest = 200;
 
-class Break {}
-class Continue {}
+/** How a list of nodes ended. */
+type Flow = "next" | "break" | "continue";
 
 interface Variable {
   readonly name: string;
   value: unknown;
 }
 
+/** No value comes from the stage before. */
+const missing = Symbol("missing");
+
 export class Executor {
+  readonly #source: string;
   readonly #tree: Tree;
   readonly #bounds: Bounds;
   readonly #out: string[] = [];
@@ -41,191 +49,215 @@ export class Executor {
   #steps = 0;
   #variables: Variable[];
   #calls = 0;
+  #name = "";
+  #place: Place = { line: 1, at: 0, source: "" };
 
-  constructor(tree: Tree, data: unknown, bounds: Bounds) {
+  constructor(source: string, tree: Tree, data: unknown, bounds: Bounds) {
+    this.#source = source;
     this.#tree = tree;
     this.#bounds = bounds;
     this.#variables = [{ name: "$", value: data }];
   }
 
-  get written(): string {
+  /** @throws TemplateError */
+  run(nodes: readonly Node[], dot: unknown): string {
+    this.#list(nodes, dot);
     return this.#out.join("");
   }
 
-  run(nodes: readonly Node[], dot: unknown): string {
-    this.#list(nodes, dot);
-    return this.written;
-  }
-
-  #fail(place: Place, reason: string): never {
+  /** Fails at the place that was evaluated last, as Go does. */
+  #fail(reason: string): never {
+    const { line, at, source } = this.#place;
+    const start = this.#source.lastIndexOf("\n", at - 1) + 1;
+    const column = byteLength(this.#source.slice(start, at));
+    const name = JSON.stringify(this.#name);
+    const shown = source.length > longest ? `${source.slice(0, longest)}...` : source;
     throw new TemplateError(
-      `template: :${place.line}: executing "" at <${place.source.slice(0, 60)}>: ${reason}`,
+      `template: :${line}:${column}: executing ${name} at <${shown}>: ${reason}`,
       "exec",
-      place.line,
+      line,
     );
   }
 
-  #write(place: Place, text: string): void {
+  #step(count = 1): void {
+    this.#steps += count;
+    if (this.#steps > this.#bounds.steps) this.#fail("the template runs too long");
+  }
+
+  /** Counts a text against the bound, before it grows further. */
+  #charge(text: string): void {
     this.#length += text.length;
-    if (this.#length > this.#bounds.output) this.#fail(place, "the output is too long");
+    if (this.#length > this.#bounds.output) this.#fail("the output is too long");
+  }
+
+  #write(text: string): void {
+    this.#charge(text);
     this.#out.push(text);
   }
 
-  #list(nodes: readonly Node[], dot: unknown): void {
-    const scope = this.#variables.length;
-    for (const node of nodes) this.#node(node, dot);
-    this.#variables.length = scope;
+  #list(nodes: readonly Node[], dot: unknown): Flow {
+    for (const node of nodes) {
+      const flow = this.#node(node, dot);
+      if (flow !== "next") return flow;
+    }
+    return "next";
   }
 
-  #node(node: Node, dot: unknown): void {
-    if (++this.#steps > this.#bounds.steps) this.#fail(node, "the template runs too long");
+  #node(node: Node, dot: unknown): Flow {
+    this.#place = node;
+    this.#step();
     switch (node.kind) {
       case "text":
-        this.#write(node, node.text);
-        return;
+        this.#write(node.text);
+        return "next";
       case "action": {
         const value = this.#pipe(node.pipe, dot);
-        if (node.pipe.declares.length === 0) this.#write(node, printValue(value));
-        return;
+        if (node.pipe.declares.length === 0) this.#write(printValue(value));
+        return "next";
       }
       case "if":
-      case "with": {
-        const scope = this.#variables.length;
-        const value = this.#pipe(node.pipe, dot);
-        if (isTrue(value)) this.#list(node.body, node.kind === "with" ? value : dot);
-        else this.#list(node.otherwise, dot);
-        this.#variables.length = scope;
-        return;
-      }
+      case "with":
+        return this.#branch(node, dot);
       case "range":
-        this.#range(node, dot);
-        return;
-      case "break":
-        throw new Break();
-      case "continue":
-        throw new Continue();
+        return this.#range(node, dot);
       case "template":
         this.#template(node, dot);
+        return "next";
+      default:
+        return node.kind;
     }
   }
 
-  #template(node: Node & { kind: "template" }, dot: unknown): void {
+  #branch(node: BranchNode, dot: unknown): Flow {
+    const scope = this.#variables.length;
+    const value = this.#pipe(node.pipe, dot);
+    const flow = isTrue(value)
+      ? this.#list(node.body, node.kind === "with" ? value : dot)
+      : this.#list(node.otherwise, dot);
+    this.#variables.length = scope;
+    return flow;
+  }
+
+  #template(node: TemplateNode, dot: unknown): void {
     const body = this.#tree.defined.get(node.name);
-    if (body === undefined) this.#fail(node, `template "${node.name}" not defined`);
-    if (++this.#calls > deepestCalls) this.#fail(node, "exceeded maximum template depth");
+    if (body === undefined) this.#fail(`template ${JSON.stringify(node.name)} not defined`);
+    if (++this.#calls > deepestCalls) {
+      this.#fail(`exceeded maximum template depth (${deepestCalls})`);
+    }
     const value = node.pipe === undefined ? undefined : this.#pipe(node.pipe, dot);
-    const outer = this.#variables;
+    const outer = { variables: this.#variables, name: this.#name };
     this.#variables = [{ name: "$", value }];
+    this.#name = node.name;
     this.#list(body, value);
-    this.#variables = outer;
+    this.#variables = outer.variables;
+    this.#name = outer.name;
     this.#calls--;
   }
 
-  #range(node: BranchNode, dot: unknown): void {
+  #range(node: BranchNode, dot: unknown): Flow {
     const scope = this.#variables.length;
+    const value = this.#pipe(node.pipe, dot);
     const { declares, assigns } = node.pipe;
-    const value = this.#value(node.pipe, dot);
-    const rounds = this.#rounds(node, value, declares.length);
-    const names = declares.map((name) => this.#declare(name, assigns));
+    // With two names the first is the key; with one it is the element.
+    const names = assigns
+      ? declares.map((name) => this.#variable(name))
+      : this.#variables.slice(this.#variables.length - declares.length);
+    const inner = this.#variables.length;
+    const keyed = names.length > 1;
     let ran = false;
-    for (const [key, item] of rounds) {
+    let flow: Flow = "next";
+    for (const [key, item] of this.#rounds(value, names.length)) {
       ran = true;
-      if (++this.#steps > this.#bounds.steps) this.#fail(node, "the template runs too long");
+      this.#step();
       const [first, second] = names;
-      if (first !== undefined) first.value = second === undefined ? item : key;
+      if (first !== undefined) first.value = keyed ? key : item;
       if (second !== undefined) second.value = item;
-      const inner = this.#variables.length;
-      try {
-        this.#list(node.body, item);
-      } catch (signal) {
-        this.#variables.length = inner;
-        if (signal instanceof Break) break;
-        if (!(signal instanceof Continue)) throw signal;
-      }
+      flow = this.#list(node.body, item);
       this.#variables.length = inner;
+      if (flow === "break") break;
     }
+    if (!ran) flow = this.#list(node.otherwise, dot);
     this.#variables.length = scope;
-    if (!ran) this.#list(node.otherwise, dot);
+    // The loop has taken its own breaks; one of the other branch is for the loop around it.
+    return ran ? "next" : flow;
   }
 
-  *#rounds(node: BranchNode, value: unknown, names: number): Generator<[unknown, unknown]> {
-    if (value === undefined || value === null) return;
+  *#rounds(value: unknown, names: number): Generator<[unknown, unknown]> {
+    if (isNothing(value)) return;
     if (Array.isArray(value)) {
-      for (const [i, item] of value.entries()) yield [new Int(i), item];
-    } else if (value instanceof Int) {
-      if (names > 1)
-        this.#fail(node.pipe, `can't use ${value} to iterate over more than one variable`);
-      for (let i = 0; i < value.value; i++) yield [new Int(i), new Int(i)];
-    } else if (value instanceof TextMap || isMap(value)) {
-      const entries = value instanceof TextMap ? value.entries : value;
-      for (const [key, item] of sortedEntries(entries as Record<string, unknown>))
-        yield [key, item];
-    } else {
-      this.#fail(node.pipe, `range can't iterate over ${printValue(value, true)}`);
+      for (let i = 0; i < value.length; i++) yield [BigInt(i), value[i]];
+      return;
     }
+    if (typeof value === "bigint") {
+      if (names > 1) this.#fail(`can't use ${value} to iterate over more than one variable`);
+      for (let i = 0n; i < value; i++) yield [undefined, i];
+      return;
+    }
+    const entries = entriesOf(value);
+    if (entries === undefined) {
+      this.#fail(`range can't iterate over ${format(value, "v", noFlags)}`);
+    }
+    yield* sortedEntries(entries);
   }
 
-  #declare(name: string, assigns: boolean): Variable {
-    const known = assigns
-      ? this.#variables.findLast((variable) => variable.name === name)
-      : undefined;
-    if (known !== undefined) return known;
-    const fresh: Variable = { name, value: undefined };
-    this.#variables.push(fresh);
-    return fresh;
+  #variable(name: string): Variable {
+    for (let i = this.#variables.length - 1; i >= 0; i--) {
+      const variable = this.#variables[i] as Variable;
+      if (variable.name === name) {
+        this.#step((this.#variables.length - i) >> 4);
+        return variable;
+      }
+    }
+    return this.#fail(`undefined variable: ${name}`);
   }
 
   /** A pipeline's value; declared variables get it. */
   #pipe(pipe: Pipe, dot: unknown): unknown {
-    const value = this.#value(pipe, dot);
-    for (const name of pipe.declares) this.#declare(name, pipe.assigns).value = value;
-    return value;
-  }
-
-  #value(pipe: Pipe, dot: unknown): unknown {
-    let value: unknown;
-    let piped = false;
+    this.#place = pipe;
+    let value: unknown = missing;
     for (const command of pipe.commands) {
-      value = this.#command(command, dot, piped, value);
-      piped = true;
+      value = this.#command(command, dot, value);
+      // A nil interface ends here: what comes out of a pipeline is the thing inside.
+      if (value === null) value = undefined;
+    }
+    for (const name of pipe.declares) {
+      if (pipe.assigns) this.#variable(name).value = value;
+      else this.#variables.push({ name, value });
     }
     return value;
   }
 
-  #command(command: Command, dot: unknown, piped: boolean, last: unknown): unknown {
+  #command(command: Command, dot: unknown, last: unknown): unknown {
     const [first, ...rest] = command.operands;
-    if (first === undefined) this.#fail(command, "empty command");
-    if (first.kind === "function") return this.#call(command, first, rest, dot, piped, last);
-    const arguments_ = rest.length > 0 || piped;
-    switch (first.kind) {
-      case "nil":
-        this.#fail(first, "nil is not a command");
-        break;
-      case "literal":
-      case "dot":
-        if (arguments_) this.#fail(first, `can't give argument to non-function ${first.source}`);
-        break;
-      case "pipe":
-        if (arguments_) this.#fail(first, `can't give argument to non-function ${first.source}`);
-        break;
-      case "field":
-        if (arguments_)
-          this.#fail(first, `${first.names.at(-1)} is not a method but has arguments`);
-        break;
-      case "variable":
-        if (arguments_) {
-          const what =
-            first.fields.length > 0
-              ? `${first.fields.at(-1)} is not a method but has arguments`
-              : `can't give argument to non-function ${first.source}`;
-          this.#fail(first, what);
-        }
-        break;
-      case "chain":
-        if (arguments_)
-          this.#fail(first, `${first.fields.at(-1)} is not a method but has arguments`);
-    }
+    if (first === undefined) return this.#fail("empty command");
+    if (first.kind === "function") return this.#call(command, first, rest, dot, last);
+    if (rest.length > 0 || last !== missing) return this.#refuseArguments(first, dot);
+    this.#place = first;
+    if (first.kind === "nil") this.#fail("nil is not a command");
     return this.#operand(first, dot);
+  }
+
+  /**
+   * Only functions take arguments; what is wrong with others is told as Go does: what leads to a field
+   * must be there before its arguments can be wrong, and a field of nothing is nothing.
+   */
+  #refuseArguments(first: Expression, dot: unknown): undefined {
+    const names = first.kind === "field" ? first.names : "fields" in first ? first.fields : [];
+    const name = names.at(-1);
+    this.#place = first;
+    if (name === undefined) this.#fail(`can't give argument to non-function ${first.source}`);
+    const shorter =
+      first.kind === "field"
+        ? { ...first, names: names.slice(0, -1) }
+        : { ...first, fields: names.slice(0, -1) };
+    const holder = this.#operand(shorter as Expression, dot);
+    if (holder === undefined) return undefined;
+    this.#field(holder, name);
+    return this.#fail(
+      holder instanceof Struct
+        ? `${name} has arguments but cannot be invoked as function`
+        : `${name} is not a method but has arguments`,
+    );
   }
 
   #call(
@@ -233,98 +265,79 @@ export class Executor {
     node: Expression & { kind: "function" },
     rest: readonly Expression[],
     dot: unknown,
-    piped: boolean,
     last: unknown,
   ): unknown {
-    if (node.name === "and" || node.name === "or") {
-      if (rest.length === 0 && !piped)
-        this.#fail(node, `wrong number of args for ${node.name}: want at least 1 got 0`);
-      let value: unknown;
-      for (const operand of rest) {
-        value = this.#operand(operand, dot);
-        if (isTrue(value) === (node.name === "or")) return value;
-      }
-      return piped ? last : value;
-    }
-    if (node.name === "eq" && rest.length + (piped ? 1 : 0) > 1) {
-      // Operands are compared one by one, so that an error comes only when it is reached.
-      const args = rest.map((operand) => this.#operand(operand, dot));
-      if (piped) args.push(last);
-      return this.#guard(command, node, args);
-    }
-    const args = rest.map((operand) => this.#operand(operand, dot));
-    if (piped) args.push(last);
-    return this.#guard(command, node, args);
-  }
-
-  #guard(
-    command: Command,
-    node: Expression & { kind: "function" },
-    args: readonly unknown[],
-  ): unknown {
+    this.#place = node;
     try {
-      return callFunction(node.name, args);
+      checkCount(node.name, rest.length + (last === missing ? 0 : 1));
+      if (node.name === "and" || node.name === "or") {
+        return this.#shortCircuit(node.name, rest, dot, last);
+      }
+      const args = rest.map((operand) => this.#operand(operand, dot));
+      if (last !== missing) args.push(last);
+      const value = callFunction(node.name, args);
+      if (typeof value === "string") this.#charge(value);
+      return value;
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
-      if (error.whole) this.#fail(node, error.message);
-      this.#fail(command, `error calling ${node.name}: ${error.message}`);
+      if (error.whole) this.#fail(error.message);
+      this.#place = command;
+      return this.#fail(`error calling ${node.name}: ${error.message}`);
     }
+  }
+
+  #shortCircuit(name: string, rest: readonly Expression[], dot: unknown, last: unknown): unknown {
+    let value: unknown;
+    for (const operand of rest) {
+      value = this.#operand(operand, dot);
+      if (isTrue(value) === (name === "or")) return value;
+    }
+    return last === missing ? value : last;
   }
 
   #operand(node: Expression, dot: unknown): unknown {
+    this.#place = node;
+    this.#step();
     switch (node.kind) {
       case "literal":
+        if (node.value instanceof Overflow) this.#fail(`${node.value.text} overflows int`);
         return node.value;
       case "nil":
-        return null;
+        return undefined;
       case "dot":
         return dot;
       case "field":
-        return this.#fields(node, dot, node.names);
-      case "variable": {
-        const found = this.#variables.findLast(({ name }) => name === node.name);
-        return this.#fields(node, found?.value, node.fields);
-      }
+        return this.#fields(dot, node.names);
+      case "variable":
+        return this.#fields(this.#variable(node.name).value, node.fields);
       case "function":
-        return this.#call(
-          { operands: [node], line: node.line, source: node.source },
-          node,
-          [],
-          dot,
-          false,
-          undefined,
-        );
+        return this.#call({ ...node, operands: [node] }, node, [], dot, missing);
       case "pipe":
         return this.#pipe(node.pipe, dot);
       case "chain":
-        return this.#fields(node, this.#operand(node.inner, dot), node.fields);
+        if (node.inner.kind === "nil") this.#fail("indirection through explicit nil");
+        return this.#fields(this.#operand(node.inner, dot), node.fields);
     }
   }
 
-  /** `.A.B.C` from a value. A missing key of a map is nothing; a field of nothing is an error. */
-  #fields(node: Expression, start: unknown, names: readonly string[]): unknown {
+  #fields(start: unknown, names: readonly string[]): unknown {
     let value = start;
-    names.forEach((name, i) => {
-      if (value === undefined || value === null) {
-        if (i === 0) {
-          value = undefined;
-          return;
-        }
-        this.#fail(node, `nil pointer evaluating interface {}.${name}`);
-      }
-      value = this.#field(node, value, name);
-    });
+    for (const name of names) value = this.#field(value, name);
     return value;
   }
 
-  #field(node: Expression, value: unknown, name: string): unknown {
-    if (value instanceof Struct) {
-      if (Object.hasOwn(value.fields, name)) return value.fields[name];
-      return this.#fail(node, `can't evaluate field ${name} in type ${value.type}`);
+  /** `.Name` of a value. A missing key of a map is nil; a field of nil is an error. */
+  #field(value: unknown, name: string): unknown {
+    if (value === undefined) return undefined;
+    if (value === null) {
+      return this.#fail(`nil pointer evaluating interface {}.${name}`);
     }
-    if (value instanceof TextMap)
-      return Object.hasOwn(value.entries, name) ? value.entries[name] : undefined;
-    if (isMap(value)) return Object.hasOwn(value, name) ? value[name] : undefined;
-    return this.#fail(node, `can't evaluate field ${name} in type ${typeName(value)}`);
+    if (value instanceof Struct && Object.hasOwn(value.fields, name)) return value.fields[name];
+    const entries = entriesOf(value);
+    if (entries !== undefined && Object.hasOwn(entries, name)) return entries[name];
+    const text = name === "String" ? textOf(value) : undefined;
+    if (text !== undefined) return text();
+    if (entries !== undefined) return null;
+    return this.#fail(`can't evaluate field ${name} in type ${typeName(value)}`);
   }
 }

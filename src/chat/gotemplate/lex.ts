@@ -1,5 +1,8 @@
-/** Text and actions of a template, and the tokens inside actions. Trimming is done here. */
-import { TemplateError } from "./errors.ts";
+/**
+ * Text and actions of a template, and the tokens inside actions, by Go's rules. White space next to
+ * trimming marks is dropped here. The first error ends the tokens; the parser reports it when it gets
+ * there, so that an earlier mistake of grammar is told first, as in Go.
+ */
 
 export type TokenKind =
   | "text"
@@ -8,257 +11,267 @@ export type TokenKind =
   | "field"
   | "variable"
   | "identifier"
+  | "keyword"
   | "dot"
   | "nil"
   | "bool"
   | "number"
+  | "complex"
   | "char"
   | "string"
   | "("
   | ")"
   | "|"
-  | ","
   | ":="
   | "="
-  | "space";
+  | "sign"
+  | "space"
+  | "error"
+  | "end";
 
 export interface Token {
   readonly kind: TokenKind;
-  /** Source text; for strings and texts the value. */
+  /** Source text; for errors the reason. */
   readonly text: string;
+  /** Counts from 1. */
   readonly line: number;
   /** Offset in UTF-16 units. */
   readonly at: number;
 }
 
-const trimmable = " \t\r\n";
+const keywords: ReadonlySet<string> = new Set([
+  "block",
+  "break",
+  "continue",
+  "define",
+  "else",
+  "end",
+  "if",
+  "range",
+  "template",
+  "with",
+]);
 
-export function parseError(line: number, text: string): TemplateError {
-  return new TemplateError(`template: :${line}: ${text}`, "parse", line);
-}
-
-function lineAt(source: string, at: number): number {
-  let line = 1;
-  for (let i = source.indexOf("\n"); i >= 0 && i < at; i = source.indexOf("\n", i + 1)) line++;
-  return line;
-}
-
-/** Escapes of Go's interpreted strings; undefined for a bad one. */
-export function unquoteGo(body: string): string | undefined {
-  const named: Readonly<Record<string, string>> = {
-    a: "\x07",
-    b: "\b",
-    f: "\f",
-    n: "\n",
-    r: "\r",
-    t: "\t",
-    v: "\v",
-    "\\": "\\",
-    "'": "'",
-    '"': '"',
-  };
-  const bytes: number[] = [];
-  const encoder = new TextEncoder();
-  for (let i = 0; i < body.length; ) {
-    if (body[i] !== "\\") {
-      const character = String.fromCodePoint(body.codePointAt(i) ?? 0);
-      bytes.push(...encoder.encode(character));
-      i += character.length;
-      continue;
-    }
-    const rest = body.slice(i + 1);
-    const hex = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(rest);
-    if (hex !== null) {
-      const byte =
-        hex[1] !== undefined
-          ? Number.parseInt(hex[1], 16)
-          : hex[4] !== undefined
-            ? Number.parseInt(hex[4], 8)
-            : undefined;
-      if (byte !== undefined) bytes.push(byte);
-      else
-        bytes.push(
-          ...encoder.encode(String.fromCodePoint(Number.parseInt(hex[2] ?? hex[3] ?? "0", 16))),
-        );
-      i += 1 + hex[0].length;
-      continue;
-    }
-    const escaped = named[rest[0] ?? ""];
-    if (escaped === undefined) return undefined;
-    bytes.push(...encoder.encode(escaped));
-    i += 2;
-  }
-  return new TextDecoder().decode(new Uint8Array(bytes));
-}
+const spaces = /[ \t\r\n]+/y;
+const trimmedClose = /[ \t\r\n]-\}\}/y;
+const trimmedOpen = /-[ \t\r\n]/y;
+const word = /[\p{L}\p{Nd}_]*/uy;
+const terminator = /[ \t\r\n.,|:)(]|\}\}|$/y;
+const number =
+  /[+-]?(?:0[xX][\da-fA-F_]*(?:\.[\da-fA-F_]*)?(?:[pP][+-]?[\d_]*)?|0[oO][0-7_]*\.?[0-7_]*|0[bB][01_]*\.?[01_]*|[\d_]*\.?[\d_]*(?:[eE][+-]?[\d_]*)?)i?/y;
+const quoted = /"(?:[^"\\\n]|\\[^\n])*"/y;
+const character = /'(?:[^'\\\n]|\\[^\n])*'/y;
+const raw = /`[^`]*`/y;
 
 class Lexer {
   readonly #source: string;
   readonly #tokens: Token[] = [];
   #at = 0;
+  #line = 1;
+  /** Where the line that was counted last ends. */
+  #lineEnd: number;
+  #failed = false;
 
   constructor(source: string) {
     this.#source = source;
+    this.#lineEnd = this.#endOfLine(0);
+  }
+
+  #endOfLine(from: number): number {
+    const at = this.#source.indexOf("\n", from);
+    return at < 0 ? this.#source.length : at;
   }
 
   lex(): Token[] {
-    while (this.#at < this.#source.length) this.#textAndAction();
+    while (this.#at < this.#source.length && !this.#failed) this.#textAndAction();
+    if (!this.#failed) this.#add("end", "EOF", this.#source.length);
     return this.#tokens;
   }
 
+  /** Tokens come in order, so that lines are counted once. */
   #add(kind: TokenKind, text: string, at: number): void {
-    this.#tokens.push({ kind, text, at, line: lineAt(this.#source, at) });
+    while (this.#lineEnd < at) {
+      this.#line++;
+      this.#lineEnd = this.#endOfLine(this.#lineEnd + 1);
+    }
+    this.#tokens.push({ kind, text, at, line: this.#line });
   }
 
-  #fail(text: string, at = this.#at): never {
-    throw parseError(lineAt(this.#source, at), text);
+  #fail(reason: string, at = this.#at): void {
+    this.#add("error", reason, at);
+    this.#failed = true;
+  }
+
+  /** What `pattern` (sticky) finds here. */
+  #match(pattern: RegExp, at = this.#at): string | undefined {
+    pattern.lastIndex = at;
+    return pattern.exec(this.#source)?.[0];
   }
 
   #textAndAction(): void {
     const source = this.#source;
     const start = this.#at;
     const open = source.indexOf("{{", start);
-    let end = open < 0 ? source.length : open;
-    const trimLeft =
-      open >= 0 && source[open + 2] === "-" && trimmable.includes(source[open + 3] ?? "x");
-    if (trimLeft) while (end > start && trimmable.includes(source[end - 1] ?? "x")) end--;
-    if (end > start) this.#add("text", source.slice(start, end), start);
+    const trims = open >= 0 && this.#match(trimmedOpen, open + 2) !== undefined;
+    const text = source.slice(start, open < 0 ? undefined : open);
+    const kept = trims ? withoutSpaceAtEnd(text) : text;
+    if (kept !== "") this.#add("text", kept, start);
     if (open < 0) {
       this.#at = source.length;
       return;
     }
-    this.#at = open + (trimLeft ? 3 : 2);
-    const comment = /^[ \t\r\n]*\/\*/.exec(source.slice(this.#at));
-    if (source.startsWith("/*", this.#at) || (trimLeft && comment !== null)) this.#comment();
-    else this.#action(open);
+    const inside = open + (trims ? 4 : 2);
+    if (source.startsWith("/*", inside)) this.#comment(inside);
+    else {
+      this.#add("open", "{{", open);
+      this.#at = inside;
+      this.#action();
+    }
   }
 
-  #comment(): void {
-    const close = this.#source.indexOf("*/", this.#at);
-    if (close < 0) this.#fail("unclosed comment");
+  #comment(at: number): void {
+    const close = this.#source.indexOf("*/", at + 2);
+    if (close < 0) {
+      this.#fail("unclosed comment", at);
+      return;
+    }
     this.#at = close + 2;
-    const end = /^(?:[ \t\r\n]+-)?\}\}/.exec(this.#source.slice(this.#at));
-    if (end === null) this.#fail("comment ends before closing delimiter");
-    this.#at += end[0].length;
-    if (end[0].length > 2) this.#skipWhite();
+    const trims = this.#match(trimmedClose) !== undefined;
+    if (!trims && !this.#source.startsWith("}}", this.#at)) {
+      this.#fail("comment ends before closing delimiter", at);
+      return;
+    }
+    this.#at += trims ? 4 : 2;
+    if (trims) this.#at += this.#match(spaces)?.length ?? 0;
   }
 
-  #skipWhite(): void {
-    while (trimmable.includes(this.#source[this.#at] ?? "x")) this.#at++;
-  }
-
-  #action(open: number): void {
-    this.#add("open", "{{", open);
+  #action(): void {
     let parentheses = 0;
-    for (;;) {
-      const source = this.#source;
-      const rest = source.slice(this.#at, this.#at + 4);
-      const trimmed = /^[ \t\r\n]-\}\}/.test(rest);
-      if (trimmed || rest.startsWith("}}")) {
+    while (!this.#failed) {
+      const trims = this.#match(trimmedClose) !== undefined;
+      if (trims || this.#source.startsWith("}}", this.#at)) {
         if (parentheses > 0) this.#fail("unclosed left paren");
-        this.#add("close", "}}", this.#at);
-        this.#at += trimmed ? 4 : 2;
-        if (trimmed) this.#skipWhite();
+        else this.#close(trims);
         return;
       }
-      if (this.#at >= source.length) this.#fail("unclosed action", open);
-      const kind = this.#token();
-      if (kind === "(") parentheses++;
-      if (kind === ")" && --parentheses < 0) this.#fail("unexpected right paren");
-    }
-  }
-
-  /** One token inside an action. */
-  #token(): TokenKind {
-    const source = this.#source;
-    const at = this.#at;
-    const take = (kind: TokenKind, length: number, text = source.slice(at, at + length)) => {
-      this.#add(kind, text, at);
-      this.#at = at + length;
-      return kind;
-    };
-    const rest = source.slice(at);
-    const space = /^[ \t\r\n]+/.exec(rest);
-    if (space !== null) {
-      // The blank before a trimming close belongs to it.
-      const length = /^-\}\}/.test(rest.slice(space[0].length))
-        ? space[0].length - 1
-        : space[0].length;
-      if (length > 0) return take("space", length);
-    }
-    if (rest.startsWith(":=")) return take(":=", 2);
-    const single = rest[0] ?? "";
-    if ("()|,=".includes(single)) return take(single as TokenKind, 1);
-    if (single === '"') return this.#quoted();
-    if (single === "`") {
-      const close = source.indexOf("`", at + 1);
-      if (close < 0) this.#fail("unterminated raw quoted string");
-      return take("string", close + 1 - at, source.slice(at + 1, close));
-    }
-    if (single === "'") {
-      const char = /^'(?:\\.[^']*|[^'\\])'/u.exec(rest);
-      if (char === null) this.#fail("unterminated character constant");
-      return take("char", char[0].length);
-    }
-    const number =
-      /^[+-]?(?:0[xX][0-9a-fA-F_]+(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?\d+)?|0[bB][01_]+|0[oO][0-7_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)i?/.exec(
-        rest,
-      );
-    if (number !== null && (single !== "." || /\d/.test(rest[1] ?? ""))) {
-      if (/^[\p{L}\p{N}_]/u.test(rest.slice(number[0].length))) {
-        this.#fail(`bad number syntax: "${rest.slice(0, number[0].length + 1)}"`);
+      if (this.#source[this.#at] === ")" && parentheses === 0) {
+        this.#fail("unexpected right paren");
+        return;
       }
-      return take("number", number[0].length);
+      const kind = this.#token();
+      parentheses += kind === "(" ? 1 : kind === ")" ? -1 : 0;
     }
-    const word = /^(\.|\$)?[\p{L}_][\p{L}\p{N}_]*/u.exec(rest);
-    if (word !== null) return this.#word(word[0], take);
-    if (single === "$") return take("variable", 1);
-    if (single === ".") return take("dot", 1);
-    const code = rest.codePointAt(0) ?? 0;
-    if ("&!<>*/%^;:?@#~[]{}\\".includes(single) && single !== "{")
-      this.#fail(badCharacter(rest, code));
-    this.#fail(badCharacter(rest, code));
   }
 
-  #word(word: string, take: (kind: TokenKind, length: number) => TokenKind): TokenKind {
-    const after = this.#source[this.#at + word.length] ?? "";
-    if (after !== "" && !/[ \t\r\n.,|:=)(}]/.test(after) && !(after === "-")) {
-      const code = this.#source.codePointAt(this.#at + word.length) ?? 0;
-      this.#fail(
-        `bad character U+${code.toString(16).toUpperCase().padStart(4, "0")} '${String.fromCodePoint(code)}'`,
-      );
-    }
-    if (after === "-") this.#fail("bad character U+002D '-'");
-    if (word.startsWith(".")) return take("field", word.length);
-    if (word.startsWith("$")) return take("variable", word.length);
-    if (word === "true" || word === "false") return take("bool", word.length);
-    if (word === "nil") return take("nil", word.length);
-    return take("identifier", word.length);
+  #close(trims: boolean): void {
+    this.#at += trims ? 2 : 0;
+    this.#add("close", "}}", this.#at);
+    this.#at += 2;
+    if (trims) this.#at += this.#match(spaces)?.length ?? 0;
   }
 
-  #quoted(): TokenKind {
+  #take(kind: TokenKind, text: string): TokenKind {
+    this.#add(kind, text, this.#at);
+    this.#at += text.length;
+    return kind;
+  }
+
+  /** One token inside an action; undefined after an error. */
+  #token(): TokenKind | undefined {
     const source = this.#source;
-    const at = this.#at;
-    let end = at + 1;
-    while (source[end] !== '"') {
-      if (end >= source.length || source[end] === "\n") this.#fail("unterminated quoted string");
-      end += source[end] === "\\" ? 2 : 1;
+    const next = source[this.#at];
+    if (next === undefined) {
+      this.#fail("unclosed action");
+      return undefined;
     }
-    const value = unquoteGo(source.slice(at + 1, end));
-    if (value === undefined) this.#fail("invalid syntax");
-    this.#add("string", value, at);
-    this.#at = end + 1;
-    return "string";
+    if (" \t\r\n".includes(next)) return this.#space();
+    if (next === "=" || next === "|" || next === "(" || next === ")") return this.#take(next, next);
+    if (next === ":") {
+      if (source.startsWith(":=", this.#at)) return this.#take(":=", ":=");
+      this.#fail("expected :=");
+      return undefined;
+    }
+    if (next === '"') return this.#literal("string", quoted, "unterminated quoted string");
+    if (next === "`") return this.#literal("string", raw, "unterminated raw quoted string");
+    if (next === "'") return this.#literal("char", character, "unterminated character constant");
+    if (next === "$") return this.#name("variable");
+    if (next === "." && !/\d/.test(source[this.#at + 1] ?? "")) return this.#name("field");
+    if (/[\d.+-]/.test(next)) return this.#number();
+    return this.#word();
+  }
+
+  /** White space; the one before a trimming close belongs to that. */
+  #space(): TokenKind {
+    const space = this.#match(spaces) ?? "";
+    const trims = this.#source.startsWith("-}}", this.#at + space.length);
+    return this.#take("space", trims ? space.slice(0, -1) : space);
+  }
+
+  #literal(kind: TokenKind, pattern: RegExp, reason: string): TokenKind | undefined {
+    const text = this.#match(pattern);
+    if (text !== undefined) return this.#take(kind, text);
+    this.#fail(reason);
+    return undefined;
+  }
+
+  /** `.Name` and `$name`; alone they are the dot and the root. */
+  #name(kind: "field" | "variable"): TokenKind | undefined {
+    const text = `${this.#source[this.#at]}${this.#match(word, this.#at + 1) ?? ""}`;
+    if (!this.#endsAt(this.#at + text.length)) return undefined;
+    return this.#take(text === "." ? "dot" : kind, text);
+  }
+
+  #word(): TokenKind | undefined {
+    const text = this.#match(word) ?? "";
+    if (text === "") return this.#sign();
+    if (!this.#endsAt(this.#at + text.length)) return undefined;
+    if (keywords.has(text)) return this.#take("keyword", text);
+    if (text === "true" || text === "false") return this.#take("bool", text);
+    return this.#take(text === "nil" ? "nil" : "identifier", text);
+  }
+
+  /** Whether a word may end at `at`; else the error is noted. */
+  #endsAt(at: number): boolean {
+    if (this.#match(terminator, at) !== undefined) return true;
+    this.#fail(`bad character ${shown(this.#source.codePointAt(at) ?? 0)}`);
+    return false;
+  }
+
+  #sign(): TokenKind | undefined {
+    const code = this.#source.codePointAt(this.#at) ?? 0;
+    if (code > 0x20 && code < 0x7f) return this.#take("sign", String.fromCodePoint(code));
+    this.#fail(`unrecognized character in action: ${shown(code)}`);
+    return undefined;
+  }
+
+  #number(): TokenKind | undefined {
+    const first = this.#match(number) ?? "";
+    let text = first;
+    if (/[+-]/.test(this.#source[this.#at + first.length] ?? "")) {
+      text += this.#match(number, this.#at + first.length) ?? "";
+    }
+    const after = this.#match(word, this.#at + text.length) ?? "";
+    if (after !== "" || (text !== first && !text.endsWith("i"))) {
+      this.#fail(`bad number syntax: ${JSON.stringify(text + after.slice(0, 1))}`);
+      return undefined;
+    }
+    return this.#take(text === first ? "number" : "complex", text);
   }
 }
 
-function badCharacter(rest: string, code: number): string {
-  const character = String.fromCodePoint(code);
-  if ("&<>!*/%^;:?@#~".includes(character)) {
-    return `unexpected "${character}" in operand`;
-  }
-  return `unrecognized character in action: U+${code.toString(16).toUpperCase().padStart(4, "0")} '${rest.slice(0, character.length)}'`;
+function withoutSpaceAtEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && " \t\r\n".includes(text[end - 1] ?? "")) end--;
+  return text.slice(0, end);
 }
 
-export function lex(source: string): Token[] {
+/** A character as Go's `%#U` shows it. */
+function shown(code: number): string {
+  const hex = code.toString(16).toUpperCase().padStart(4, "0");
+  return `U+${hex} '${String.fromCodePoint(code)}'`;
+}
+
+/** The tokens, ending in `end` or `error`. */
+export function lex(source: string): readonly Token[] {
   return new Lexer(source).lex();
 }

@@ -1,14 +1,17 @@
 /** Go text/template as Ollama's templates use it: parse once, render many times. */
+import { wellFormed } from "./bytes.ts";
 import { TemplateError } from "./errors.ts";
 import { type Bounds, Executor } from "./execute.ts";
 import { functionNames } from "./functions.ts";
-import { type Expression, type Node, type Pipe, parse, type Tree } from "./parse.ts";
+import { parse } from "./parse.ts";
+import { type Expression, isBranch, type Node, type Pipe, type Tree } from "./tree.ts";
 
 /** Enough for any prompt; a template that needs more is broken or hostile. */
 const defaultBounds: Bounds = { steps: 2_000_000, output: 64 * 2 ** 20 };
 
 export class Template {
   readonly #tree: Tree;
+  #fields: ReadonlySet<string> | undefined;
 
   constructor(
     /** The text it was parsed from. */
@@ -19,15 +22,23 @@ export class Template {
   }
 
   /**
-   * @throws TemplateError in Go's words; `written` so far is lost
+   * @throws TemplateError in Go's words, also when it needs more than `bounds`; what it wrote so far is
+   * lost
    */
   render(data: unknown, bounds: Bounds = defaultBounds): string {
-    return new Executor(this.#tree, data, bounds).run(this.#tree.root, data);
+    const dot = data ?? undefined;
+    const executor = new Executor(this.source, this.#tree, dot, bounds);
+    return wellFormed(executor.run(this.#tree.root, dot));
   }
 
   /** Top-level nodes. */
   get root(): readonly Node[] {
     return this.#tree.root;
+  }
+
+  /** Nodes of all templates that it defines, itself among them under the empty name. */
+  get defined(): ReadonlyMap<string, readonly Node[]> {
+    return this.#tree.defined;
   }
 
   /** The same template with other top-level nodes. */
@@ -37,19 +48,20 @@ export class Template {
 
   /** Names of all fields used anywhere, lower-cased (`.Messages` → `messages`). */
   fields(): ReadonlySet<string> {
-    const found = new Set<string>();
-    for (const nodes of [this.#tree.root, ...this.#tree.defined.values()])
-      collectNodes(nodes, found);
-    return found;
+    if (this.#fields === undefined) {
+      const found = new Set<string>();
+      for (const nodes of [this.#tree.root, ...this.#tree.defined.values()])
+        collectNodes(nodes, found);
+      this.#fields = found;
+    }
+    return this.#fields;
   }
 }
 
 function collectNodes(nodes: readonly Node[], found: Set<string>): void {
   for (const node of nodes) {
-    if (node.kind === "action") collectPipe(node.pipe, found);
-    else if (node.kind === "template" && node.pipe !== undefined) collectPipe(node.pipe, found);
-    else if (node.kind === "if" || node.kind === "with" || node.kind === "range") {
-      collectPipe(node.pipe, found);
+    if ("pipe" in node && node.pipe !== undefined) collectPipe(node.pipe, found);
+    if (isBranch(node)) {
       collectNodes(node.body, found);
       collectNodes(node.otherwise, found);
     }

@@ -1,15 +1,22 @@
 /**
- * Values of templates. JSON values are JavaScript's own, numbers being 64-bit floats; whole numbers
- * that Go calls int (literals, lengths, indexes) are `Int`s; structs have named fields.
+ * Values of templates, by Go's types: JSON values are JavaScript's own (numbers are float64), Go's int
+ * is a bigint, structs have named fields. `undefined` is Go's invalid value, `null` a nil interface:
+ * a field of the first is nothing, a field of the second an error.
  */
 import { goJson } from "../../model/gojson.ts";
+import { compareBytes } from "./bytes.ts";
 
-/** A Go int. */
-export class Int {
-  constructor(readonly value: number) {}
-  toString(): string {
-    return String(this.value);
-  }
+/** A complex128; only literals are. */
+export class Complex {
+  constructor(
+    readonly real: number,
+    readonly imaginary: number,
+  ) {}
+}
+
+/** A uint8, what `index` takes out of a string. */
+export class Byte {
+  constructor(readonly value: bigint) {}
 }
 
 /** A Go struct: an unknown field is an error, not nothing. */
@@ -43,67 +50,73 @@ export class TextList extends Array<unknown> {
   }
 }
 
+/** A list that was never made: empty, equal to nil, `null` as JSON. */
+export class NilList extends TextList {
+  override text(): string {
+    return "[]";
+  }
+  override json(): string {
+    return "null";
+  }
+}
+
+export function isNothing(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
+}
+
 export function isMap(value: unknown): value is Record<string, unknown> {
   return (
     typeof value === "object" &&
     value !== null &&
     !Array.isArray(value) &&
-    !(value instanceof Int) &&
+    !(value instanceof Complex) &&
+    !(value instanceof Byte) &&
     !(value instanceof Struct) &&
     !(value instanceof TextMap)
   );
 }
 
+/** The entries of a map, of either sort; undefined for anything else. */
+export function entriesOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  if (value instanceof TextMap) return value.entries;
+  return isMap(value) ? value : undefined;
+}
+
 /** Entries of anything map-like, keys in byte order. */
 export function sortedEntries(value: Readonly<Record<string, unknown>>): [string, unknown][] {
-  return Object.entries(value).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return Object.entries(value).sort(([a], [b]) => compareBytes(a, b));
 }
 
 export function isTrue(value: unknown): boolean {
-  if (value === undefined || value === null) return false;
-  if (value instanceof Int) return value.value !== 0;
+  if (typeof value === "number") return value !== 0;
+  if (typeof value !== "object" || value === null) return Boolean(value);
   if (value instanceof Struct) return true;
-  if (value instanceof TextMap) return Object.keys(value.entries).length > 0;
+  if (value instanceof Byte) return value.value !== 0n;
+  if (value instanceof Complex) return value.real !== 0 || value.imaginary !== 0;
   if (Array.isArray(value)) return value.length > 0;
-  if (isMap(value)) return Object.keys(value).length > 0;
-  return Boolean(value);
+  for (const _ in entriesOf(value)) return true;
+  return false;
 }
 
-/** A 64-bit float as `%v`: shortest digits, with an exponent below 1e-4 and from 1e6 up. */
-export function floatText(value: number): string {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
-  if (Object.is(value, -0)) return "-0";
-  const exponent = value === 0 ? 0 : Number(value.toExponential().split("e")[1]);
-  return exponent < -4 || exponent >= 6 ? exponentText(value) : String(value);
+/** The String method of a value, if it has one. */
+export function textOf(value: unknown): (() => string) | undefined {
+  if (value instanceof TextMap || value instanceof Struct) return value.text;
+  return value instanceof TextList ? () => value.text() : undefined;
 }
 
-function exponentText(value: number): string {
-  return value.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
+/** A text as JSON; bytes that are no UTF-8 become the escape of the replacement character. */
+function jsonText(text: string): string {
+  if (text.isWellFormed()) return goJson(text);
+  const parts = Array.from(text, (character) =>
+    character.isWellFormed() ? goJson(character).slice(1, -1) : "\\ufffd",
+  );
+  return `"${parts.join("")}"`;
 }
 
-/** A value as Go's `print` shows it. `inside` lists and maps nil is `<nil>`. */
-export function printValue(value: unknown, inside = false): string {
-  if (value === undefined || value === null) return inside ? "<nil>" : "<no value>";
-  if (typeof value === "string") return value;
-  if (typeof value === "number") return floatText(value);
-  if (value instanceof Int) return value.toString();
-  if (typeof value === "boolean") return String(value);
-  if (value instanceof TextMap) return value.text();
-  if (value instanceof Struct) {
-    if (value.text !== undefined) return value.text();
-    return `{${Object.values(value.fields)
-      .map((field) => printValue(field, true))
-      .join(" ")}}`;
-  }
-  if (value instanceof TextList) return value.text();
-  if (Array.isArray(value)) return `[${value.map((item) => printValue(item, true)).join(" ")}]`;
-  const entries = sortedEntries(value as Record<string, unknown>);
-  return `map[${entries.map(([key, item]) => `${key}:${printValue(item, true)}`).join(" ")}]`;
-}
-
-/** `json`: compact, maps sorted, `<>&` escaped. */
+/** `json`: compact, maps sorted, `<>&` escaped; nothing for what JSON has no form for. */
 export function jsonValue(value: unknown): string {
-  if (value instanceof Int) return value.toString();
+  if (typeof value === "string") return jsonText(value);
+  if (value instanceof Byte) return String(value.value);
   if (value instanceof TextMap) return jsonValue(value.entries);
   if (value instanceof Struct) {
     if (value.json !== undefined) return value.json();
@@ -113,24 +126,32 @@ export function jsonValue(value: unknown): string {
     return `{${entries.join(",")}}`;
   }
   if (value instanceof TextList) return value.json();
+  if (value instanceof Complex || (typeof value === "number" && !Number.isFinite(value))) return "";
   if (Array.isArray(value)) return `[${value.map(jsonValue).join(",")}]`;
   if (isMap(value)) {
-    return `{${sortedEntries(value)
-      .map(([key, item]) => `${goJson(key)}:${jsonValue(item)}`)
-      .join(",")}}`;
+    const entries = sortedEntries(value).map(
+      ([key, item]) => `${jsonText(key)}:${jsonValue(item)}`,
+    );
+    return `{${entries.join(",")}}`;
   }
   return goJson(value);
 }
 
-/** Go's name of a value's type, for errors and `%T`-like notes. */
+/** Go's name of a value's type, for errors and `%T`. */
 export function typeName(value: unknown): string {
-  if (value === undefined || value === null) return "<nil>";
-  if (value instanceof Int) return "int";
+  switch (typeof value) {
+    case "bigint":
+      return "int";
+    case "number":
+      return "float64";
+    case "boolean":
+      return "bool";
+    case "string":
+      return "string";
+  }
+  if (isNothing(value)) return "<nil>";
   if (value instanceof Struct) return value.type;
-  if (value instanceof TextMap) return "map[string]interface {}";
-  if (Array.isArray(value)) return "[]interface {}";
-  if (typeof value === "number") return "float64";
-  if (typeof value === "boolean") return "bool";
-  if (typeof value === "string") return "string";
-  return "map[string]interface {}";
+  if (value instanceof Complex) return "complex128";
+  if (value instanceof Byte) return "uint8";
+  return Array.isArray(value) ? "[]interface {}" : "map[string]interface {}";
 }

@@ -1,6 +1,6 @@
 /** What several renderers need: positions in a conversation, markers of images, values as bare text. */
 import { goNumber } from "../../model/gojson.ts";
-import { floatText } from "../gotemplate/values.ts";
+import { printValue } from "../gotemplate/print.ts";
 import type { ChatMessage, Conversation } from "../messages.ts";
 import { jsonText, sorted } from "./json.ts";
 
@@ -37,7 +37,7 @@ export function opensAnswer(messages: readonly ChatMessage[], index: number): bo
 /** An argument as it stands between tags: text bare, numbers as Go prints floats, the rest as JSON. */
 export function bareValue(value: unknown): string {
   if (typeof value === "string") return value;
-  if (typeof value === "number") return floatText(value);
+  if (typeof value === "number") return printValue(value);
   return jsonText(sorted(value));
 }
 
