@@ -30,11 +30,13 @@ export async function ndjson(
   { errorLine, onLeave }: NdjsonOptions,
 ): Promise<Response> {
   let first: IteratorResult<string> | undefined = await lines.next();
+  // Before the first line and before the second: measured, one turn is not enough for Bun.
+  let turns = 2;
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
-          if (first !== undefined) await nextTurn();
+          if (turns-- > 0) await nextTurn();
           const next = first ?? (await lines.next());
           first = undefined;
           if (next.done) controller.close();
