@@ -1,0 +1,126 @@
+/** Ollama's own clients against the executable, on the embedded model. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { Ollama } from "ollama";
+import { haveExecutable, startServer, type TestServer } from "../support/executable.ts";
+import { pythonClient } from "../support/python-client.ts";
+
+let server: TestServer;
+let client: Ollama;
+
+const model = "guide";
+const hello = [{ role: "user", content: "hello" }];
+const weather = {
+  type: "function",
+  function: {
+    name: "get_weather",
+    description: "Weather of a city",
+    parameters: {
+      type: "object",
+      properties: { city: { type: "string", description: "name of the city" } },
+      required: ["city"],
+    },
+  },
+};
+
+async function start(): Promise<void> {
+  server = await startServer();
+  client = new Ollama({ host: server.url });
+  // The embedded model is installed when somebody first asks for it.
+  await client.show({ model });
+}
+
+describe.skipIf(!haveExecutable)("ollama-js", () => {
+  beforeAll(start);
+  afterAll(async () => await server?.[Symbol.asyncDispose]());
+
+  test("lists models", async () => {
+    const { models } = await client.list();
+    expect(models.map(({ name }) => name)).toEqual(["guide:latest"]);
+  });
+
+  test("streams a chat", async () => {
+    let text = "";
+    let done = 0;
+    for await (const piece of await client.chat({ model, messages: hello, stream: true })) {
+      text += piece.message.content;
+      if (piece.done) done++;
+    }
+    expect(text).not.toBe("");
+    expect(done).toBe(1);
+  });
+
+  test("aborts a stream, and the next request works", async () => {
+    const options = { num_predict: 5000 };
+    const endless = await client.generate({ model, prompt: "a story", stream: true, options });
+    const reading = (async () => {
+      for await (const _ of endless) client.abort();
+    })();
+    expect(reading).rejects.toMatchObject({ name: "AbortError" });
+    await reading.catch(() => undefined);
+    const { done } = await client.chat({ model, messages: hello });
+    expect(done).toBe(true);
+  });
+
+  test("calls a tool and answers from its result", async () => {
+    const messages = [{ role: "user", content: "What is the weather in Paris?" }];
+    const options = { temperature: 0 };
+    const { message } = await client.chat({ model, messages, tools: [weather], options });
+    expect(message.tool_calls?.map(({ function: call }) => call.name)).toEqual(["get_weather"]);
+    expect(message.tool_calls?.[0]?.function.arguments).toHaveProperty("city");
+    const result = { role: "tool", content: "mild", tool_name: "get_weather" };
+    const after = await client.chat({
+      model,
+      messages: [...messages, message, result],
+      tools: [weather],
+      options,
+    });
+    expect(after.message.content).not.toBe("");
+  });
+
+  test("embeds texts", async () => {
+    const { embeddings } = await client.embed({ model, input: ["one", "two"] });
+    expect(embeddings).toHaveLength(2);
+    expect(Math.hypot(...(embeddings[0] ?? []))).toBeCloseTo(1, 3);
+  });
+
+  test("copies, shows and deletes", async () => {
+    await client.copy({ source: model, destination: "other" });
+    expect((await client.show({ model: "other" })).details.family).toBe("llama");
+    await client.delete({ model: "other" });
+    expect(client.show({ model: "other" })).rejects.toMatchObject({
+      status_code: 404,
+      error: expect.stringContaining("not found"),
+    });
+  });
+});
+
+const { python, missing } = haveExecutable
+  ? pythonClient()
+  : { python: undefined, missing: "no executable" };
+
+describe.skipIf(python === undefined)(`ollama-python${missing ? ` (${missing})` : ""}`, () => {
+  beforeAll(start);
+  afterAll(async () => await server?.[Symbol.asyncDispose]());
+
+  test("sees what it sees of Ollama", async () => {
+    const script = join(import.meta.dir, "clients.py");
+    const child = Bun.spawn([python ?? "", script, server.url], { stdout: "pipe", stderr: "pipe" });
+    const [out, err] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
+    expect(await child.exited, err).toBe(0);
+    expect(JSON.parse(out)).toEqual({
+      list: ["guide:latest"],
+      chat: { text: expect.stringMatching(/./), done: 1, reason: "stop", counts: true },
+      after: true,
+      tools: [["get_weather", { city: expect.any(String) }]],
+      result: "assistant",
+      embed: [2, 1],
+      show: true,
+      ps: ["guide:latest"],
+      missing: [404, "model 'nobody' not found"],
+    });
+  }, 60_000);
+});
