@@ -152,12 +152,14 @@ void fit_context(hutch_model & loaded, const hutch_params & params, llama_contex
     if (pools || !one_way) {
         context.embeddings = true;
         context.kv_unified = true; // one pool of cells, so that sequences cost nothing
-        context.n_seq_max  = embedding_sequences;
+        context.n_seq_max  = std::min(embedding_sequences, std::max(context.n_batch, 1u));
         context.n_ctx      = std::max(length, context.n_batch);
     }
     if (loaded.projector && hutch::decodes_at_once(*loaded.projector)) {
         context.n_batch = std::max(context.n_batch, std::min(image_rows, length));
     }
+    // libllama aborts when a step has fewer rows than there are sequences.
+    context.n_batch  = std::max(context.n_batch, context.n_seq_max);
     context.n_ubatch = context.n_batch;
 }
 
@@ -251,7 +253,7 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_CAN_SHIFT: return memory != nullptr && llama_memory_can_shift(memory) ? 1 : 0;
         case HUTCH_FACT_CAN_TRIM: return memory != nullptr && !llama_model_is_recurrent(model->model) && !llama_model_is_hybrid(model->model) ? 1 : 0;
         case HUTCH_FACT_POOLED: return model->pooled ? 1 : 0;
-        case HUTCH_FACT_GENERATES: return memory != nullptr && llama_model_has_decoder(model->model) && !llama_model_has_encoder(model->model) ? 1 : 0;
+        case HUTCH_FACT_GENERATES: return memory != nullptr && !model->pooled && llama_model_has_decoder(model->model) && !llama_model_has_encoder(model->model) ? 1 : 0;
         case HUTCH_FACT_MEMORY_TOTAL: return memory_bytes(*model, false);
         case HUTCH_FACT_MEMORY_GPU: return memory_bytes(*model, true);
         case HUTCH_FACT_UNIFIED: return model->unified ? 1 : 0;

@@ -33,6 +33,8 @@ export interface Application extends AsyncDisposable {
   post(path: string, body: unknown): Promise<{ status: number; body: unknown }>;
   /** A POST, answered with the objects of its NDJSON lines. */
   lines(path: string, body: unknown): Promise<unknown[]>;
+  /** Stores a blob. Returns its digest. */
+  upload(bytes: Uint8Array): Promise<string>;
   /** Stores a model under a name. */
   create(name: string, fields?: Record<string, unknown>): Promise<void>;
 }
@@ -83,6 +85,12 @@ export function openApplication(
     const answer = await send("POST", path, body);
     return { status: answer.status, body: await answer.json() };
   };
+  const upload: Application["upload"] = async (bytes) => {
+    const digest = `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
+    const url = `http://localhost/api/blobs/${digest}`;
+    await app.handle(new Request(url, { method: "POST", body: bytes }));
+    return digest;
+  };
   return {
     app,
     home: folder,
@@ -103,12 +111,9 @@ export function openApplication(
         .split("\n")
         .map((line) => JSON.parse(line));
     },
+    upload,
     async create(name, fields = {}) {
-      const bytes = ggufBytes();
-      const digest = `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
-      await app.handle(
-        new Request(`http://localhost/api/blobs/${digest}`, { method: "POST", body: bytes }),
-      );
+      const digest = await upload(ggufBytes());
       const wanted = { model: name, files: { "model.gguf": digest }, stream: false, ...fields };
       const { status, body } = await post("/api/create", wanted);
       if (status !== 200) throw new Error(`create ${name}: ${JSON.stringify(body)}`);

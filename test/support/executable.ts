@@ -109,6 +109,14 @@ export async function startServer(
   };
 }
 
+/** Uploads a blob over HTTP. Returns its digest. */
+export async function uploadBlob(server: TestServer, bytes: Uint8Array): Promise<string> {
+  const digest = `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
+  const upload = await fetch(`${server.url}/api/blobs/${digest}`, { method: "POST", body: bytes });
+  if (!upload.ok) throw new Error(`upload of a blob: ${upload.status} ${await upload.text()}`);
+  return digest;
+}
+
 /** Uploads a GGUF and makes a model of it, over HTTP. */
 export async function createModel(
   server: TestServer,
@@ -116,10 +124,7 @@ export async function createModel(
   path: string,
   more: Record<string, unknown> = {},
 ): Promise<void> {
-  const bytes = await Bun.file(path).bytes();
-  const digest = `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
-  const upload = await fetch(`${server.url}/api/blobs/${digest}`, { method: "POST", body: bytes });
-  if (!upload.ok) throw new Error(`upload of ${path}: ${upload.status} ${await upload.text()}`);
+  const digest = await uploadBlob(server, await Bun.file(path).bytes());
   const answer = await server.post("/api/create", {
     model: name,
     files: { "model.gguf": digest },

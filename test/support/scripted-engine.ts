@@ -38,6 +38,10 @@ export class ScriptedEngine implements Engine {
   /** Events that readers took. */
   taken = 0;
   readonly models = new Set<ScriptedModel>();
+  /** The numbers of a vector; by default half ones, then how many tokens the text has. */
+  vector: readonly number[] | undefined;
+  /** What embedding fails with. */
+  embedFailure: Error | undefined;
   /** Tokens that the next answers say came from the cache. */
   cachedTokens = 0;
   /** Texts of special tokens; they count as characters all the same. */
@@ -159,6 +163,8 @@ class ScriptedModel implements LoadedModel {
   }
 
   async embed(texts: readonly string[], options: EmbedOptions): Promise<Embeddings> {
+    if (this.#engine.embedFailure !== undefined) throw this.#engine.embedFailure;
+    const { vector } = this.#engine;
     const all = texts.map((text) =>
       embedTokens(
         { tokenize: codePoints, detokenize: (t) => String.fromCodePoint(...t) },
@@ -167,7 +173,7 @@ class ScriptedModel implements LoadedModel {
       ),
     );
     return {
-      vectors: all.map((tokens) => Float32Array.of(0.5, 0.5, 0.5, tokens.length)),
+      vectors: all.map(({ length }) => Float32Array.from(vector ?? [0.5, 0.5, 0.5, length])),
       promptTokens: all.reduce((sum, { length }) => sum + length, 0),
     };
   }

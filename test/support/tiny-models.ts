@@ -88,11 +88,13 @@ export interface TinyOptions {
   readonly contextLength?: number;
   /** llama.cpp's number of a pooling type; makes it an embedding model. */
   readonly pooling?: number;
+  /** Whether the tokenizer of a decoder puts a token in front; as SentencePiece by default. */
+  readonly bos?: boolean;
 }
 
 /** A decoder of two layers. */
 export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): Uint8Array {
-  const { seed = 1, contextLength = 4096, pooling } = options;
+  const { seed = 1, contextLength = 4096, pooling, bos = true } = options;
   const { metadata, size } = byteVocabulary();
   const shapes: Record<string, number[]> = {
     "token_embd.weight": [width, size],
@@ -115,6 +117,7 @@ export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): 
       [`${arch}.rope.dimension_count`]: u32(width / heads),
       ...(arch === "qwen2vl" ? { "qwen2vl.rope.dimension_sections": integers(2, 1, 1, 0) } : {}),
       ...(pooling === undefined ? {} : { [`${arch}.pooling_type`]: u32(pooling) }),
+      ...(bos ? {} : { "tokenizer.ggml.add_bos_token": { type: "bool", value: false } }),
     },
     shapes,
     seed,

@@ -25,4 +25,15 @@ describe.skipIf(!ready)("the engine on libllama", () => {
     expect(await loaded.ended).toBeInstanceOf(EngineCrashedError);
     expect(await engine.load(loadSpec(model ?? ""), never)).toBeDefined();
   });
+
+  test("loads with fewer tokens a step than slots", async () => {
+    await using engine = nativeEngine();
+    const loaded = await engine.load({ ...loadSpec(model ?? ""), batchSize: 1 }, never);
+    const answers = ["A cat", "The sun"].map(async (text) => {
+      let last: unknown;
+      for await (const event of loaded.generate(request(text), never)) last = event;
+      return last;
+    });
+    expect(await Promise.all(answers)).toMatchObject([{ evalTokens: 16 }, { evalTokens: 16 }]);
+  });
 });
