@@ -1,8 +1,12 @@
 /** `hutch serve`: the server in the foreground (cli.md 9). */
+import { existsSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
 import { parseHost } from "../config/host.ts";
-import { createLogger } from "../logger.ts";
+import { errorMessage } from "../errors.ts";
+import { createLogger, type Logger } from "../logger.ts";
 import { humanBytesBinary } from "../model/human.ts";
+import { loadKey } from "../model/registry/key.ts";
 import { listen } from "../server/listen.ts";
 import { isLoopback } from "../server/plugins/hosts.ts";
 import type { Context } from "./context.ts";
@@ -29,6 +33,22 @@ function drainMs(ns: bigint): number {
   return ns < 0n ? Number.POSITIVE_INFINITY : Number(ns) / 1e6;
 }
 
+/**
+ * The key by which registries know this user is there from the first start, as with Ollama, and its
+ * public half is shown once. A home that cannot be written to does not keep the server from serving.
+ */
+function announceKey({ config, out }: Context, logger: Logger): void {
+  const path = join(config.homeFolder, "id_ed25519");
+  if (existsSync(path)) return;
+  try {
+    const { publicKey } = loadKey(config.homeFolder, logger);
+    out(`Couldn't find '${path}'. Generating new private key.\n`);
+    out(`Your new public key is:\n\nssh-ed25519 ${publicKey}\n\n`);
+  } catch (error) {
+    logger.warn(`no key for registries: ${errorMessage(error)}`);
+  }
+}
+
 export async function serve(context: Context): Promise<number> {
   const { config } = context;
   const logger = createLogger(config.logLevel, "server", undefined, config.logFormat);
@@ -38,6 +58,7 @@ export async function serve(context: Context): Promise<number> {
   await using local = createLocal(config, logger, { guardHosts: isLoopback(address.host) });
   const listener = listen(local.app, address);
   const asked = whenAsked();
+  announceKey(context, logger);
   const { blobs, removed } = local.deps.store.prune();
   logger.info(`total blobs: ${blobs}`);
   logger.info(`total unused blobs removed: ${removed}`);

@@ -38,6 +38,7 @@ const topics = [
 
 const commandTopics = [
   "args",
+  "chat",
   "cp-rm",
   "embed",
   "env",
@@ -46,6 +47,8 @@ const commandTopics = [
   "list-empty",
   "noserver",
   "ps-stop",
+  "registry",
+  "serve",
   "show",
   "think",
   "version",
