@@ -225,6 +225,18 @@ HUTCH_API int32_t hutch_media_encode(hutch_media *media, int32_t index);
  * The last row gets logits when `wanted`. Status and state as hutch_decode. */
 HUTCH_API int32_t hutch_media_decode(hutch_media *media, int32_t from, int32_t count, int32_t sequence, int32_t position, bool wanted);
 
+/* --- quantising ---------------------------------------------------------------------------- */
+
+/* Begins to quantise `input` into the file `output` with `threads` threads of their own; one job per
+ * process. `file_type` is a number of `general.file_type`. `overrides` gives tensors other types:
+ * regular expressions with types as ggml spells them, "attn_v_b=q8_0;output=f16", or "". INVALID for
+ * types that do not exist; nothing has begun then. */
+HUTCH_API int32_t hutch_quantize_start(const char *input, const char *output, int32_t file_type, const char *overrides, int32_t threads);
+
+/* How far the job is: writes tensors done and their number, 0 while not known. Returns 1 while it
+ * runs and 0 when it has succeeded; ERROR: it has failed, `output` is of no use. */
+HUTCH_API int32_t hutch_quantize_progress(int32_t *done, int32_t *total);
+
 #ifdef __cplusplus
 }
 #endif

@@ -36,6 +36,9 @@ template <typename F> int32_t guarded(F && body) {
     return guarded(std::forward<F>(body), static_cast<int32_t>(HUTCH_STATUS_ERROR));
 }
 
+// Reads how far a quantising job is out of a line of llama.cpp's log. Any thread.
+void note_quantize_log(const char * text);
+
 // Copies at most `size` bytes; returns how many.
 int32_t copy_text(const std::string & text, char * buffer, int32_t size);
 

@@ -138,6 +138,42 @@ export class Native {
     }
   }
 
+  /**
+   * Begins to quantise a file, in threads of its own.
+   * @param overrides patterns of tensor names with their types, `a=q8_0;b=f16`
+   * @throws EngineError for types that do not exist
+   */
+  startQuantizing(job: {
+    readonly input: string;
+    readonly output: string;
+    readonly fileType: number;
+    readonly overrides: string;
+    readonly threads: number;
+  }): void {
+    const { input, output, fileType, overrides, threads } = job;
+    const started = this.#lib.hutch_quantize_start(
+      cString(input),
+      cString(output),
+      fileType,
+      cString(overrides),
+      threads,
+    );
+    this.#check(started, "quantize");
+  }
+
+  /** @throws EngineError when the job has failed */
+  quantizingProgress(): {
+    readonly running: boolean;
+    readonly done: number;
+    readonly total: number;
+  } {
+    const done = new Int32Array(1);
+    const total = new Int32Array(1);
+    const running = this.#lib.hutch_quantize_progress(ptr(done), ptr(total));
+    this.#check(running, "quantize");
+    return { running: running === 1, done: done[0] ?? 0, total: total[0] ?? 0 };
+  }
+
   lastError(): string {
     return readLastError(this.#lib);
   }

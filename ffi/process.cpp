@@ -28,6 +28,7 @@ void log_line(ggml_log_level level, const char * text, void *) {
     if (level == GGML_LOG_LEVEL_DEBUG || text == nullptr) {
         return;
     }
+    hutch::note_quantize_log(text);
     std::lock_guard<std::mutex> lock(log_mutex);
     log_ring += text;
     if (log_ring.size() > log_limit) {

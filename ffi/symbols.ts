@@ -115,4 +115,8 @@ export const symbols = {
   hutch_media_encode: { args: ["ptr", "i32"], returns: "i32" },
   // int32_t hutch_media_decode(hutch_media *media, int32_t from, int32_t count, int32_t sequence, int32_t position, bool wanted)
   hutch_media_decode: { args: ["ptr", "i32", "i32", "i32", "i32", "bool"], returns: "i32" },
+  // int32_t hutch_quantize_start(const char *input, const char *output, int32_t file_type, const char *overrides, int32_t threads)
+  hutch_quantize_start: { args: ["ptr", "ptr", "i32", "ptr", "i32"], returns: "i32" },
+  // int32_t hutch_quantize_progress(int32_t *done, int32_t *total)
+  hutch_quantize_progress: { args: ["ptr", "ptr"], returns: "i32" },
 } as const satisfies Record<string, FFIFunction>;

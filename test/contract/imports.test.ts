@@ -18,7 +18,7 @@ interface Ban {
 const bans: readonly Ban[] = [
   {
     from: "src/model",
-    to: ["src/server", "src/cli", "src/engine", "src/scheduler", "ffi", "elysia"],
+    to: ["src/server", "src/cli", "src/engine", "src/scheduler", "src/worker", "ffi", "elysia"],
     reason:
       "models at rest know neither HTTP routes nor native code: they are tested and reused without both; registry/ is a client and uses fetch",
   },
@@ -51,13 +51,30 @@ const bans: readonly Ban[] = [
   },
   {
     from: "src/server",
-    to: ["src/cli", "ffi", "src/engine/process.ts", "src/engine/fake.ts", "src/engine/runner"],
+    to: [
+      "src/cli",
+      "ffi",
+      "src/engine/process.ts",
+      "src/engine/fake.ts",
+      "src/engine/runner",
+      "src/worker",
+    ],
     reason: "which engine serves is decided in cli/local.ts alone",
   },
   {
     from: "src/engine",
     to: ["src/server", "src/cli", "src/model", "src/chat", "src/scheduler", "elysia"],
     reason: "a runner starts in milliseconds because it loads only what it needs",
+  },
+  {
+    from: "src/worker",
+    to: ["src/server", "src/cli", "src/engine", "src/chat", "src/scheduler", "elysia"],
+    reason: "a worker knows model files and native code, nothing of requests",
+  },
+  {
+    from: "src/worker/process.ts",
+    to: ["ffi", "src/worker/main.ts"],
+    reason: "native code stays in children: an abort must not end the server",
   },
   {
     from: "src/engine/process.ts",
