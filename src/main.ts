@@ -1,8 +1,9 @@
 /** The command line: finds the command, runs it, turns errors into one line and an exit code. */
 
-/** Answers the hidden command and the version before anything else is imported: both must be fast. */
+/** Answers the hidden commands and the version before anything else is imported: both must be fast. */
 async function fast(argv: readonly string[]): Promise<number | undefined> {
   if (argv[0] === "runner") return (await import("./engine/runner/main.ts")).runRunner();
+  if (argv[0] === "worker") return (await import("./worker/main.ts")).runWorker();
   return undefined;
 }
 

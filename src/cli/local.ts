@@ -12,6 +12,7 @@ import { createScheduler } from "../scheduler/pool.ts";
 import { type App, createApp } from "../server/app.ts";
 import type { ServerDeps } from "../server/deps.ts";
 import { createMetrics, poolEvents } from "../server/operations/metrics.ts";
+import { createJobRunner } from "../worker/process.ts";
 
 export interface Local extends AsyncDisposable {
   readonly app: App;
@@ -31,8 +32,7 @@ export function createLocal(
   logger: Logger,
   options: { guardHosts: boolean },
 ): Local {
-  const engine = new ProcessEngine({
-    command: selfCommand("runner"),
+  const child = {
     env: childEnvironment(),
     libraries: {
       cacheFolder: config.cacheFolder,
@@ -40,7 +40,8 @@ export function createLocal(
       libraryFolder: config.libraryFolder,
     },
     logger: logger.area("engine"),
-  });
+  };
+  const engine = new ProcessEngine({ ...child, command: selfCommand("runner") });
   const metrics = createMetrics(() => scheduler.running());
   const scheduler = createScheduler({
     engine,
@@ -55,6 +56,7 @@ export function createLocal(
     store,
     transfers: createTransfers(store, config, logger),
     scheduler,
+    jobs: createJobRunner({ ...child, command: selfCommand("worker") }),
     config,
     logger: logger.area("server"),
     metrics,

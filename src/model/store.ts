@@ -16,7 +16,7 @@ import { dirname, join, resolve } from "node:path";
 import { DigestMismatchError, errorMessage, ModelNotFoundError, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { blobFileName, type Digest, digestOf, parseDigest } from "./digest.ts";
-import { PendingFile } from "./files.ts";
+import { hashOf, linkInto, PendingFile } from "./files.ts";
 import {
   type Layer,
   largestManifest,
@@ -42,6 +42,13 @@ export interface StoredManifest {
   readonly digest: string;
   /** Milliseconds since 1970. */
   readonly modifiedAt: number;
+}
+
+/** A blob under a temporary name, to be written by whoever is given its path. */
+export interface PendingBlob extends Disposable {
+  readonly path: string;
+  /** Gives it its name; false when a blob of that digest was there already. */
+  keep(digest: Digest): boolean;
 }
 
 export class Store {
@@ -85,7 +92,7 @@ export class Store {
     const digest = digestOf(bytes);
     const layer = { mediaType, digest, size: bytes.length };
     if (this.#reuse(digest)) return { layer, created: false };
-    const file = new PendingFile(this.#blobs, "sha256-");
+    const file = PendingFile.create(this.#blobs, "sha256-");
     try {
       file.write(bytes);
       file.commit(this.blobPath(digest));
@@ -103,7 +110,7 @@ export class Store {
     stream: AsyncIterable<Uint8Array>,
     expected: Digest,
   ): Promise<{ size: number; created: boolean }> {
-    const file = new PendingFile(this.#blobs, "sha256-");
+    const file = PendingFile.create(this.#blobs, "sha256-");
     try {
       const hasher = new Bun.CryptoHasher("sha256");
       let size = 0;
@@ -125,6 +132,42 @@ export class Store {
   /** Whether blobs that nobody mentions are kept (NOPRUNE). */
   get keepsUnused(): boolean {
     return this.#noPrune;
+  }
+
+  /**
+   * Takes a file of this machine into the store: shares its bytes where the file system can (reflink,
+   * hard link), else copies them.
+   * @throws StoreError when the file changes meanwhile
+   */
+  async putFile(path: string): Promise<{ digest: Digest; size: number; created: boolean }> {
+    const before = statSync(path);
+    const { digest, size } = await hashOf(path);
+    if (this.#reuse(digest)) return { digest, size, created: false };
+    const link = linkInto(this.#blobs, path);
+    const after = statSync(link.path);
+    try {
+      if (after.size !== before.size || statSync(path).mtimeMs !== before.mtimeMs) {
+        throw new StoreError(`read ${path}: the file changed while it was read`);
+      }
+      link.commit(this.blobPath(digest));
+      return { digest, size, created: true };
+    } finally {
+      link.discard();
+    }
+  }
+
+  /** A blob that something else writes: see `PendingBlob`. */
+  pendingBlob(): PendingBlob {
+    const file = PendingFile.create(this.#blobs, "sha256-");
+    return {
+      path: file.path,
+      keep: (digest) => {
+        if (this.#reuse(digest)) return false;
+        file.commit(this.blobPath(digest));
+        return true;
+      },
+      [Symbol.dispose]: () => file.discard(),
+    };
   }
 
   /** Tells other processes that a blob is needed, although no manifest mentions it yet. */
@@ -279,7 +322,7 @@ export class Store {
 
   #writeManifestBytes(name: ModelName, content: string | Uint8Array): void {
     // The temporary file lies outside manifests/: every file there counts as a model.
-    const file = new PendingFile(this.#blobs, "manifest-");
+    const file = PendingFile.create(this.#blobs, "manifest-");
     try {
       file.write(typeof content === "string" ? new TextEncoder().encode(content) : content);
       file.commit(this.#manifestFile(name));

@@ -2,6 +2,7 @@
 import type { Config } from "../config/env.ts";
 import type { Logger } from "../logger.ts";
 import type { GuideAsset } from "../model/guide.ts";
+import type { JobRunner } from "../model/jobs.ts";
 import type { Transfers } from "../model/registry/transfers.ts";
 import type { Store } from "../model/store.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
@@ -12,6 +13,8 @@ export interface ServerDeps {
   /** Pulls and pushes of this process. */
   readonly transfers: Transfers;
   readonly scheduler: Scheduler;
+  /** Converts, merges and quantises model files. */
+  readonly jobs: JobRunner;
   readonly config: Config;
   readonly logger: Logger;
   readonly metrics: Metrics;

@@ -83,6 +83,16 @@ describe.skipIf(!present)("recorded behaviour", () => {
     });
   }
 
+  test("HTTP: create, but for a step that another one contradicts", async () => {
+    await using server = await startServer();
+    const argv = ["--base-url", server.url, "--only", "create"];
+    const { output } = await replay("replay.ts", argv);
+    // The old form, which is to be served, makes the model that this step wants to be missing.
+    expect([...output.matchAll(/FAIL (.*)/g)].map(([, step]) => step)).toEqual([
+      "nothing is left after an error #1 POST /api/show",
+    ]);
+  });
+
   for (const topic of commandTopics) {
     test(`command line: ${topic}`, async () => {
       const { code, output } = await replay("cli/replay.ts", [

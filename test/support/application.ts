@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, readConfig } from "../../src/config/env.ts";
+import { EngineError } from "../../src/errors.ts";
 import { type LogFields, type Logger, silentLogger } from "../../src/logger.ts";
 import type { GuideAsset } from "../../src/model/guide.ts";
+import { type JobRunner, runFileJob } from "../../src/model/jobs.ts";
 import { createTransfers } from "../../src/model/registry/transfers.ts";
 import { Store } from "../../src/model/store.ts";
 import { createScheduler } from "../../src/scheduler/pool.ts";
@@ -49,6 +51,13 @@ function errorLog(errors: string[]): Logger {
   return logger;
 }
 
+/** Conversions in this process; quantising needs native code and says so. */
+// biome-ignore lint/correctness/useYield: a conversion reports no progress
+export const inProcessJobs: JobRunner = async function* (job) {
+  if (job.type === "quantize") throw new EngineError("no native code in this test");
+  return runFileJob(job);
+};
+
 export function openApplication(
   options: { env?: Record<string, string>; guide?: GuideAsset; guardHosts?: boolean } = {},
 ): Application {
@@ -69,7 +78,16 @@ export function openApplication(
   const store = new Store(config.modelsFolder, { noPrune: config.noPrune, logger });
   const pauses = { retryMs: 5, progressMs: 5 };
   const transfers = createTransfers(store, config, logger, pauses);
-  const deps = { store, transfers, scheduler, config, logger, metrics, guide: options.guide };
+  const deps = {
+    store,
+    transfers,
+    scheduler,
+    jobs: inProcessJobs,
+    config,
+    logger,
+    metrics,
+    guide: options.guide,
+  };
   const app = createApp(deps, { guardHosts: options.guardHosts ?? false });
   const send: Application["send"] = (method, path, body, headers = {}) =>
     app.handle(

@@ -4,6 +4,7 @@
  * has the order that llama.cpp's quantize tool gives, so that equal inputs give equal digests.
  */
 import { ConvertError } from "../../errors.ts";
+import { byPlace } from "../gguf/merge.ts";
 import { type ByteSink, type WriteTensor, type WriteValue, writeGguf } from "../gguf/writer.ts";
 import type { Architecture, SourceModel } from "./architecture.ts";
 import { architectureFor } from "./architectures/table.ts";
@@ -144,12 +145,6 @@ function checkBlocks(names: ReadonlySet<string>, config: Config): void {
       throw new ConvertError(`no tensors of layer ${block}: config.json counts ${count} layers`);
     }
   }
-}
-
-/** Tensors outside of layers first, by name; then layer by layer. */
-export function byPlace(a: { readonly name: string }, b: { readonly name: string }): number {
-  const block = (name: string) => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1);
-  return block(a.name) - block(b.name) || (a.name < b.name ? -1 : 1);
 }
 
 function readVocabulary(files: SourceFiles, warn: (text: string) => void): Vocabulary {

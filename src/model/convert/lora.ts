@@ -3,10 +3,10 @@
  * base model's head counts decide how rows are turned, so they come with the request.
  */
 import { ConvertError } from "../../errors.ts";
+import { byPlace } from "../gguf/merge.ts";
 import { type ByteSink, type WriteValue, writeGguf } from "../gguf/writer.ts";
 import { decoderNames, type Renaming } from "./architecture.ts";
 import { Config } from "./config.ts";
-import { byPlace } from "./convert.ts";
 import { f32, text, u32 } from "./metadata.ts";
 import { type Planned, toWriteTensor } from "./planned.ts";
 import { readTensors } from "./safetensors.ts";

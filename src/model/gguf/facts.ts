@@ -16,6 +16,11 @@ export interface GgufFacts {
   readonly contextLength: number;
   readonly embeddingLength: number;
   readonly blockCount: number;
+  /** Attention heads, and those of keys and values; of the first layer where they differ. */
+  readonly heads: number;
+  readonly kvHeads: number;
+  /** No tensor is quantised. */
+  readonly unquantized: boolean;
   readonly chatTemplate: string | undefined;
   /** Has a pooling type: an embedding model. */
   readonly pooled: boolean;
@@ -52,6 +57,7 @@ export function architectureOf(head: GgufHead): string {
 function kindOf(head: GgufHead, arch: string): GgufFacts["kind"] {
   const general = scalar(head, "general.type");
   if (general === "adapter") return "adapter";
+  if (general === "projector" || general === "mmproj") return "projector";
   const blocks = whole(head, `${arch}.block_count`);
   const vision = whole(head, `${arch}.vision.block_count`);
   const encoder = scalar(head, "clip.has_vision_encoder") ?? scalar(head, "clip.has_audio_encoder");
@@ -65,6 +71,12 @@ function normalizes(head: GgufHead, arch: string): boolean {
   if (arch === "nomic-bert" || arch === "nomic-bert-moe") return said === true;
   if (arch !== "bert") return true;
   return scalar(head, "tokenizer.ggml.model") === "bert" && said !== false;
+}
+
+/** Head and facts of a file that has been checked before. @throws GgufError */
+export function readFacts(path: string): { head: GgufHead; facts: GgufFacts } {
+  const head = readGguf(path);
+  return { head, facts: factsOf(head) };
 }
 
 /** Derives everything; reads a few array elements at most. */
@@ -89,6 +101,9 @@ export function factsOf(head: GgufHead): GgufFacts {
     contextLength: whole(head, `${arch}.context_length`),
     embeddingLength,
     blockCount,
+    heads,
+    kvHeads,
+    unquantized: head.tensors.every(({ type }) => ["F32", "F16", "BF16"].includes(type.name)),
     chatTemplate: typeof template === "string" && template !== "" ? template : undefined,
     pooled: head.metadata.has(`${arch}.pooling_type`),
     normalizesEmbeddings: normalizes(head, arch),
@@ -130,11 +145,18 @@ const wholeTypes = new Set([
 /**
  * Reads a GGUF and refuses what native code must not see: libllama aborts the process on some of
  * these (security.md). Called when a model is created and before each load.
+ * @param options.shard the file may be a later shard, which has tensors only
  * @throws GgufError naming the key and the byte offset
  */
-export function checkGguf(path: string): { head: GgufHead; facts: GgufFacts } {
+export function checkGguf(
+  path: string,
+  options: { readonly shard?: boolean } = {},
+): { head: GgufHead; facts: GgufFacts } {
   const head = readGguf(path);
   const architecture = head.metadata.get("general.architecture");
+  if (options.shard && architecture === undefined && head.metadata.has("split.no")) {
+    return { head, facts: factsOf(head) };
+  }
   if (architecture?.type !== "string" || architecture.value === "") {
     refuse("general.architecture", architecture, "must be a text");
   }
@@ -157,8 +179,26 @@ export function checkGguf(path: string): { head: GgufHead; facts: GgufFacts } {
   if (heads !== undefined && heads.type !== "array" && Number(heads.value) <= 0) {
     refuse(`${arch}.attention.head_count`, heads, "must be above 0 heads");
   }
+  checkWidth(head, arch);
   checkVocabulary(head);
   return { head, facts: factsOf(head) };
+}
+
+/** Architectures whose token embeddings are as wide as the model: not all are. */
+const uniform = /^(llama|mistral3|qwen[23]\w*|gemma[23]?|phi3|olmo2|bert|nomic-bert)$/;
+
+/** What the metadata says of the width must be what the tensors have: libllama's words are unclear. */
+function checkWidth(head: GgufHead, arch: string): void {
+  const key = `${arch}.embedding_length`;
+  const embeddings = head.tensors.find(({ name }) => name === "token_embd.weight");
+  const width = head.metadata.get(key);
+  if (!uniform.test(arch) || embeddings === undefined || width === undefined) return;
+  if (whole(head, key) === embeddings.shape[0]) return;
+  refuse(
+    key,
+    width,
+    `is ${width.value}, but tensor token_embd.weight is ${embeddings.shape[0]} wide`,
+  );
 }
 
 /** Arrays of a vocabulary must have the right types and one length. */

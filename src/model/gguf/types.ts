@@ -82,6 +82,7 @@ export const tensorTypes: Readonly<Record<number, TensorType>> = {
   39: type("MXFP4", 32, 17),
   40: type("NVFP4", 64, 36),
   41: type("Q1_0", 128, 18),
+  42: type("Q2_0", 64, 18),
 };
 
 /** `general.file_type` in the words of `quantization_level` (store.md 4). */
@@ -121,4 +122,5 @@ export const fileTypes: Readonly<Record<number, string>> = {
   38: "MXFP4_MOE",
   39: "NVFP4",
   40: "Q1_0",
+  41: "Q2_0",
 };

@@ -8,14 +8,17 @@ import {
   OptionError,
   UnsupportedError,
 } from "../../errors.ts";
-import { type CreateRequest, checkCreateRequest, createModel } from "../../model/create.ts";
-import { parseModelfile } from "../../model/modelfile/parse.ts";
-import { modelfileFields } from "../../model/modelfile/request.ts";
-import { isValidName, parseName } from "../../model/name.ts";
+import { createModel } from "../../model/create/create.ts";
+import { type CreateRequest, checkCreateRequest } from "../../model/create/request.ts";
+import { parseName, pullForm, splitReference } from "../../model/name.ts";
+import { pullModel } from "../../model/registry/pull.ts";
 import type { ServerDeps } from "../deps.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
+import { recordOf } from "../operations/records.ts";
+import { isLoopback } from "../plugins/hosts.ts";
 import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
+import { fromOldForm, isOldForm } from "./old-create.ts";
 import { CreateBody } from "./schemas.ts";
 import { runScope } from "./streaming.ts";
 
@@ -28,38 +31,10 @@ function licenses(value: unknown): string[] {
   throw new OptionError(`json: cannot unmarshal ${kind} into Go value of type []string`);
 }
 
-/** Fields of the old form: a Modelfile's text in the request (modelfile.md 7). */
-function modelfileRequest(text: string): Partial<CreateRequest> {
-  const fields = modelfileFields(parseModelfile(text));
-  const from = fields.from.at(-1) ?? "";
-  const blob = /^@(sha256[:-][0-9a-fA-F]{64})$/.exec(from)?.[1];
-  const adapter = /^@(sha256[:-][0-9a-fA-F]{64})$/.exec(fields.adapters.at(-1) ?? "")?.[1];
-  if (blob === undefined && !isValidName(parseName(from))) {
-    throw new InvalidRequestError(`invalid model reference: ${from}`);
-  }
-  return {
-    ...(blob === undefined ? { from } : { files: { "model.gguf": blob } }),
-    ...(adapter === undefined ? {} : { adapters: { "adapter.gguf": adapter } }),
-    ...(fields.template === undefined ? {} : { template: fields.template }),
-    ...(fields.system === undefined ? {} : { system: fields.system }),
-    ...(fields.license === undefined ? {} : { license: fields.license }),
-    ...(fields.parameters === undefined ? {} : { parameters: fields.parameters }),
-    ...(fields.messages === undefined ? {} : { messages: fields.messages }),
-    ...(fields.renderer === undefined ? {} : { renderer: fields.renderer }),
-    ...(fields.parser === undefined ? {} : { parser: fields.parser }),
-  };
-}
-
-function createRequest(body: CreateBody): CreateRequest {
+/** @param old what a body of the old form says; fields of the new one go before it */
+function createRequest(body: CreateBody, old: Partial<CreateRequest>): CreateRequest {
   if (Object.keys(body.draft_files ?? {}).length > 0 || body.draft_quantize) {
     throw new UnsupportedError("draft_files: this version cannot use draft models yet");
-  }
-  const old =
-    body.modelfile && !body.from && body.files === undefined
-      ? modelfileRequest(body.modelfile)
-      : {};
-  if (body.path && !body.modelfile && !body.from && body.files === undefined) {
-    throw new UnsupportedError("path: send the Modelfile's text as modelfile instead");
   }
   const license = licenses(body.license);
   const quantize = body.quantize || body.quantization;
@@ -88,6 +63,7 @@ function createRequest(body: CreateBody): CreateRequest {
     ...(body.renderer ? { renderer: body.renderer } : {}),
     ...(body.parser ? { parser: body.parser } : {}),
     ...(body.requires ? { requires: body.requires } : {}),
+    ...(body.remote_host ? { remoteHost: body.remote_host } : {}),
     ...(body.info === undefined ? {} : { info: body.info as Record<string, unknown> }),
   };
 }
@@ -101,17 +77,35 @@ function checkTemplate(template: string): void {
   }
 }
 
+/** Clients that came through a proxy are not on this machine, whatever their address says. */
+function isLocalClient(request: Request): boolean {
+  const forwarded = request.headers.has("x-forwarded-for") || request.headers.has("forwarded");
+  const client = recordOf(request)?.client ?? "";
+  return !forwarded && (client === "local" || isLoopback(client));
+}
+
 async function create(deps: ServerDeps, body: CreateBody, request: Request): Promise<Response> {
-  const wanted = createRequest(body);
+  const context = { store: deps.store, local: isLocalClient(request) };
+  const old = isOldForm(body) ? await fromOldForm(body, context) : {};
+  const wanted = createRequest(body, old);
   checkCreateRequest(wanted);
-  if (wanted.from) {
+  if (wanted.from && !wanted.remoteHost) {
     const reference = referenceOf(wanted.from);
     await findModel(deps, reference, (short) => `model '${short}' not found`).catch((error) => {
       if (!(error instanceof ModelNotFoundError)) throw error;
     });
   }
-  const progress = createModel(deps.store, wanted, { checkTemplate });
   const scope = runScope(request);
+  const progress = createModel(deps.store, wanted, {
+    checkTemplate,
+    jobs: deps.jobs,
+    pull: (from, signal) => {
+      const name = parseName(pullForm(splitReference(from)));
+      return pullModel({ ...deps, name, insecure: false, signal });
+    },
+    logger: deps.logger,
+    signal: scope.signal,
+  });
   if (body.stream === false) {
     try {
       let last: unknown = {};
@@ -121,6 +115,8 @@ async function create(deps: ServerDeps, body: CreateBody, request: Request): Pro
       });
     } catch (error) {
       return errorResponse(error, { plain: true });
+    } finally {
+      scope.end();
     }
   }
   async function* statusLines(): AsyncGenerator<string> {

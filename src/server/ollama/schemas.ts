@@ -148,6 +148,7 @@ export const CreateBody = t.Object({
   parser: text,
   requires: text,
   info: map,
+  remote_host: text,
   modelfile: text,
   path: text,
 });
