@@ -55,6 +55,7 @@ enum hutch_fact {
   HUTCH_FACT_WHOLE = 17,        /* an embedding needs its whole text in one hutch_decode */
   HUTCH_FACT_IMAGES = 18,       /* the projector reads images */
   HUTCH_FACT_SOUND = 19,        /* the projector reads sound */
+  HUTCH_FACT_THREADS = 20,        /* threads that it was loaded with */
 };
 
 typedef struct hutch_params hutch_params;
@@ -164,7 +165,8 @@ HUTCH_API int32_t hutch_embedding(hutch_model *model, int32_t sequence, int32_t 
  * cannot forget just these (recurrent models): then nothing has changed. */
 HUTCH_API int32_t hutch_memory_remove(hutch_model *model, int32_t sequence, int32_t from, int32_t to);
 
-/* Lets `target` (which must be empty) hold what `source` holds. */
+/* Lets `target` (which must be empty) hold what `source` holds. The cells are copied by the next
+ * hutch_decode: until then neither sequence may be saved, restored, or the context replaced. */
 HUTCH_API int32_t hutch_memory_copy(hutch_model *model, int32_t source, int32_t target);
 
 /* Moves positions [from, to) of a sequence by `delta`. */
@@ -172,6 +174,25 @@ HUTCH_API int32_t hutch_memory_shift(hutch_model *model, int32_t sequence, int32
 
 /* Smallest position that a sequence still holds, -1 when empty (sliding windows forget). */
 HUTCH_API int32_t hutch_memory_first(const hutch_model *model, int32_t sequence);
+
+/* --- state --------------------------------------------------------------------------------- */
+
+/* Bytes that hutch_state_get writes for a sequence; negative = failed. */
+HUTCH_API int64_t hutch_state_size(hutch_model *model, int32_t sequence);
+
+/* Writes what a sequence holds. Returns the bytes written, 0 = the buffer is too small. */
+HUTCH_API int64_t hutch_state_get(hutch_model *model, int32_t sequence, uint8_t *buffer, int64_t size);
+
+/* Makes a sequence hold what was saved from a model of the same file and cache type. ERROR: the bytes
+ * do not fit; the sequence is empty then. */
+HUTCH_API int32_t hutch_state_set(hutch_model *model, int32_t sequence, const uint8_t *buffer, int64_t size);
+
+/* Replaces the context by one with more sequences of the same length; what the present ones hold stays,
+ * but for hutch_memory_copy since the last hutch_decode, which only then copies between sequences. NO_MEMORY or ERROR: the present context goes on. Logits of the last hutch_decode are lost. */
+HUTCH_API int32_t hutch_model_set_slots(hutch_model *model, int32_t slots);
+
+/* Threads of the following steps, at most those that the model was loaded with; INVALID otherwise. */
+HUTCH_API int32_t hutch_set_threads(hutch_model *model, int32_t count);
 
 /* --- sampling ------------------------------------------------------------------------------ */
 

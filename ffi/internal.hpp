@@ -92,6 +92,9 @@ struct hutch_model {
     // sampling does.
     ggml_threadpool *                 threads = nullptr;
     std::vector<llama_adapter_lora *> adapters;
+    std::vector<float>                adapter_scales;
+    // What the context was made with, to make a larger one.
+    llama_context_params              context_params = llama_context_default_params();
     common_chat_templates_ptr         templates;
     std::string                       rendered;
     // Scratch of hutch_decode, kept so that a step allocates nothing.

@@ -88,7 +88,7 @@ struct model_deleter {
 using model_ptr = std::unique_ptr<hutch_model, model_deleter>;
 
 void load_adapters(hutch_model & loaded, const hutch_params & params) {
-    std::vector<float> scales;
+    std::vector<float> & scales = loaded.adapter_scales;
     for (const auto & [path, scale] : params.adapters) {
         llama_adapter_lora * adapter = llama_adapter_lora_init(loaded.model, path.c_str());
         if (adapter == nullptr) {
@@ -177,7 +177,8 @@ model_ptr load(const char * path, const hutch_params & params) {
         loaded->projector = hutch::load_projector(params.projector, loaded->model, context.n_threads, params.model.n_gpu_layers != 0);
     }
     fit_context(*loaded, params, context);
-    loaded->context = llama_init_from_model(loaded->model, context);
+    loaded->context        = llama_init_from_model(loaded->model, context);
+    loaded->context_params = context;
     if (loaded->context == nullptr) {
         throw std::runtime_error("unable to create the context");
     }
@@ -263,6 +264,7 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_WHOLE: return model->whole ? 1 : 0;
         case HUTCH_FACT_IMAGES: return model->projector && hutch::reads_images(*model->projector) ? 1 : 0;
         case HUTCH_FACT_SOUND: return model->projector && hutch::reads_sound(*model->projector) ? 1 : 0;
+        case HUTCH_FACT_THREADS: return model->context_params.n_threads;
         default: return HUTCH_STATUS_INVALID;
     }
 }

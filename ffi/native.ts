@@ -32,6 +32,7 @@ export const facts = {
   whole: 17,
   images: 18,
   sound: 19,
+  threads: 20,
 } as const;
 
 /** Bits of `llama_token_attr` in llama.h. */
@@ -369,6 +370,32 @@ export class NativeModel {
 
   firstPosition(sequence: number): number {
     return this.#lib.hutch_memory_first(this.#model, sequence);
+  }
+
+  /** Bytes of what a sequence holds. @throws EngineError */
+  saveSequence(sequence: number): Uint8Array {
+    const size = Number(this.#lib.hutch_state_size(this.#model, sequence));
+    if (size < 0) throw statusError(size, this.#error());
+    const bytes = new Uint8Array(size);
+    const written = Number(this.#lib.hutch_state_get(this.#model, sequence, bytes, size));
+    if (written <= 0) throw statusError(written || status.error, this.#error());
+    return bytes.subarray(0, written);
+  }
+
+  /** False when the bytes are not of this model; the sequence is empty then. */
+  restoreSequence(sequence: number, bytes: Uint8Array): boolean {
+    return this.#lib.hutch_state_set(this.#model, sequence, bytes, bytes.length) === status.ok;
+  }
+
+  /** Threads of the following steps, at most those of the load. @throws EngineError */
+  setThreads(count: number): void {
+    const result = this.#lib.hutch_set_threads(this.#model, count);
+    if (result < 0) throw statusError(result, this.#error());
+  }
+
+  /** More sequences of the same length; false when memory does not suffice: all stays as it is. */
+  setSlots(slots: number): boolean {
+    return this.#lib.hutch_model_set_slots(this.#model, slots) === status.ok;
   }
 
   sampler(s: NativeSampling): NativeSampler {

@@ -68,6 +68,16 @@ export const symbols = {
   hutch_memory_shift: { args: ["ptr", "i32", "i32", "i32", "i32"], returns: "i32" },
   // int32_t hutch_memory_first(const hutch_model *model, int32_t sequence)
   hutch_memory_first: { args: ["ptr", "i32"], returns: "i32" },
+  // int64_t hutch_state_size(hutch_model *model, int32_t sequence)
+  hutch_state_size: { args: ["ptr", "i32"], returns: "i64" },
+  // int64_t hutch_state_get(hutch_model *model, int32_t sequence, uint8_t *buffer, int64_t size)
+  hutch_state_get: { args: ["ptr", "i32", "ptr", "i64"], returns: "i64" },
+  // int32_t hutch_state_set(hutch_model *model, int32_t sequence, const uint8_t *buffer, int64_t size)
+  hutch_state_set: { args: ["ptr", "i32", "ptr", "i64"], returns: "i32" },
+  // int32_t hutch_model_set_slots(hutch_model *model, int32_t slots)
+  hutch_model_set_slots: { args: ["ptr", "i32"], returns: "i32" },
+  // int32_t hutch_set_threads(hutch_model *model, int32_t count)
+  hutch_set_threads: { args: ["ptr", "i32"], returns: "i32" },
   // hutch_sampler *hutch_sampler_init(const hutch_model *model, uint32_t seed, float temperature, int32_t top_k, float top_p, float min_p, float typical_p, int32_t repeat_last_n, float repeat_penalty, float presence_penalty, float frequency_penalty, int32_t mirostat, float mirostat_tau, float mirostat_eta)
   hutch_sampler_init: {
     args: [

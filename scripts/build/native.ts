@@ -6,6 +6,7 @@ import { BuildError } from "./failure.ts";
 import { copyAtomic, filesBelow, removeFolder, sha256File } from "./files.ts";
 import { withLock } from "./lock.ts";
 import { type LibraryFile, type LibraryManifest, readManifest, writeManifest } from "./manifest.ts";
+import { hashFfi } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import { ensureSource } from "./source.ts";
 
@@ -48,6 +49,12 @@ export async function buildLibraries(
     await configure(job, false);
     progress.step("Compile");
     await build(job, "hutch-native", (done, total) => progress.update(done, total));
+    // What was compiled must be what its key says, also for the next checkout that looks it up.
+    if (hashFfi(job.ffiFolder) !== plan.ffiHash) {
+      throw new BuildError(
+        `files in "${job.ffiFolder}" changed while they were compiled: build again`,
+      );
+    }
     return await installLibraries(job);
   });
 }

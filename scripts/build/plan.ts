@@ -20,6 +20,8 @@ export interface Plan {
   readonly gpus: readonly GpuKind[];
   readonly buildKey: string;
   readonly libraryKey: string;
+  /** Contents of the shim's sources when the plan was made. */
+  readonly ffiHash: string;
   /** Compiled objects. */
   readonly buildFolder: string;
   /** Finished libraries, complete once its manifest.json stands. */
@@ -72,12 +74,14 @@ export function makePlan(
     source: source.folder,
     cpu: options.dev ? cpuIdentity() : "",
   });
-  const libraryKey = shortHash({ buildKey, content: source.content, ffi: hashFfi(ffiFolder) });
+  const ffiHash = hashFfi(ffiFolder);
+  const libraryKey = shortHash({ buildKey, content: source.content, ffi: ffiHash });
   return {
     flags,
     gpus,
     buildKey,
     libraryKey,
+    ffiHash,
     buildFolder: join(environment.cache, "build", buildKey),
     libraryFolder: join(environment.cache, "lib", libraryKey),
     peersFolder: join(environment.cache, "peers", shortHash({ buildKey, c: source.content })),
@@ -85,7 +89,7 @@ export function makePlan(
 }
 
 /** What the compiled shim and its CMake project depend on; TypeScript in ffi/ is no part of it. */
-function hashFfi(folder: string): string {
+export function hashFfi(folder: string): string {
   const files = filesBelow(folder).filter((file) =>
     /\.(?:cpp|h|cmake|map)$|CMakeLists\.txt$/.test(file),
   );

@@ -2,6 +2,7 @@
  * Puts hutch together: store, engine, scheduler, application. Used by `serve`, and by commands that
  * work without a server: there is one behaviour, whoever asks.
  */
+import { join } from "node:path";
 import { guideAsset } from "../../ffi/assets.ts";
 import { type Config, childEnvironment } from "../config/env.ts";
 import { ProcessEngine } from "../engine/process.ts";
@@ -39,6 +40,12 @@ export function createLocal(
       tempFolder: config.tempFolder,
       libraryFolder: config.libraryFolder,
     },
+    prefixCache:
+      config.cacheFolder === undefined || config.prefixCacheBytes === 0
+        ? undefined
+        : { folder: join(config.cacheFolder, "prefixes"), limitBytes: config.prefixCacheBytes },
+    stallMs: Number(config.stallTimeoutNs) / 1e6,
+    loadStallMs: Number(config.loadTimeoutNs) / 1e6,
     logger: logger.area("engine"),
   };
   const engine = new ProcessEngine({ ...child, command: selfCommand("runner") });

@@ -8,7 +8,7 @@ const kinds = {
   count: "whole number ≥ 0",
   duration: "duration (`5m`, `1h30m`) or seconds; negative = for ever",
   list: "texts separated by commas",
-  bytes: "bytes",
+  bytes: "bytes (`1500000000`, `512M`, `6G`)",
 } as const;
 
 /** The whole page, ending in a newline. */

@@ -45,6 +45,9 @@ export interface Config {
   readonly cacheFolder: string | undefined;
   readonly tempFolder: string;
   readonly libraryFolder: string | undefined;
+  readonly stallTimeoutNs: bigint;
+  /** Most bytes of evaluated prompts on disk; 0 = none. */
+  readonly prefixCacheBytes: number;
   /** Version that `/api/version` reports; clients parse it (api.md 12). */
   readonly reportedVersion: string;
   /** How registries are reached. */
@@ -90,6 +93,15 @@ export function readConfig(env: Environment = process.env): Config {
     );
     return Number(variables[name].fallback);
   };
+  const bytes = (name: VariableName): number => {
+    const given = parseBytes(text(name));
+    if (given !== undefined) return given;
+    const { fallback } = variables[name];
+    warnings.push(
+      `invalid environment variable, using default: ${name}="${text(name)}", default ${fallback}`,
+    );
+    return parseBytes(fallback) ?? 0;
+  };
   const duration = (name: VariableName): bigint => {
     for (const value of [text(name), variables[name].fallback]) {
       const ns = durationOrSeconds(value);
@@ -119,7 +131,7 @@ export function readConfig(env: Environment = process.env): Config {
     flashAttention: tristate("FLASH_ATTENTION"),
     kvCacheType: text("KV_CACHE_TYPE").toLowerCase(),
     deterministic: bool("DETERMINISTIC"),
-    gpuOverhead: count("GPU_OVERHEAD"),
+    gpuOverhead: bytes("GPU_OVERHEAD"),
     spread: bool("SCHED_SPREAD"),
     origins: raw("ORIGINS")?.split(",") ?? [],
     noPrune: bool("NOPRUNE"),
@@ -134,6 +146,8 @@ export function readConfig(env: Environment = process.env): Config {
     cacheFolder: raw("CACHE") ?? userCacheFolder(env, home),
     tempFolder: clean(env.TMPDIR) ?? clean(env.TEMP) ?? "/tmp",
     libraryFolder: raw("LIBRARY_PATH"),
+    stallTimeoutNs: duration("STALL_TIMEOUT"),
+    prefixCacheBytes: bytes("PREFIX_CACHE"),
     reportedVersion: text("VERSION_REPORTED"),
     proxies: proxySettings(env),
     transferStallMs: stallMs(duration("TRANSFER_STALL")),
@@ -155,6 +169,15 @@ function proxySettings(env: Environment): ProxySettings {
     https: clean(env.HTTPS_PROXY) ?? clean(env.https_proxy),
     except: except.split(/[\s,]+/).filter((entry) => entry !== ""),
   };
+}
+
+/** `1500000000`, `512M`, `6G`, `6GiB`: powers of 1,024; undefined when it is none of these. */
+function parseBytes(text: string): number | undefined {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*(?:([KMGT])(?:i?B)?|B)?$/i.exec(text) ?? [];
+  if (number === undefined) return undefined;
+  const power = unit === undefined ? 0 : "KMGT".indexOf(unit.toUpperCase()) + 1;
+  const bytes = Math.floor(Number(number) * 1024 ** power);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** A Go duration, or whole seconds (env.md 1); undefined when it is neither. */

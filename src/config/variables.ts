@@ -173,6 +173,20 @@ export const variables = {
     fallback: "",
     help: "Folder for unpacked libraries (default: the user's cache folder)",
   },
+  STALL_TIMEOUT: {
+    ...own,
+    reader: "server",
+    kind: "duration",
+    fallback: "5m",
+    help: "Longest silence of a runner that has work, before it is replaced (0 or less: any)",
+  },
+  PREFIX_CACHE: {
+    ...own,
+    reader: "server",
+    kind: "bytes",
+    fallback: "2G",
+    help: "Most bytes of evaluated prompts kept on disk, in the cache folder (0: none)",
+  },
   LIBRARY_PATH: {
     ...own,
     kind: "text",

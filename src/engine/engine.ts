@@ -15,7 +15,7 @@ export interface LoadSpec {
   readonly projectors: readonly string[];
   /** Tokens of one slot's context, >= 4; clamped to the trained length by the caller. */
   readonly contextLength: number;
-  /** Slots: requests evaluated side by side, 1..64. */
+  /** Slots: requests evaluated side by side at most, 1..64; their memory is taken when it is needed. */
   readonly slots: number;
   /** Most tokens of one decode (llama.h `n_batch`), >= 1. */
   readonly batchSize: number;

@@ -18,6 +18,11 @@ export class EventQueue<T> implements AsyncIterable<T> {
     this.#pause = pause;
   }
 
+  /** Whether the sender was asked to wait for the reader. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
   push(item: T): void {
     this.#items.push(item);
     if (!this.#paused && this.#items.length >= most) {

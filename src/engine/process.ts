@@ -8,6 +8,7 @@ import {
   ContextOverflowError,
   EngineCrashedError,
   EngineError,
+  errorMessage,
   InvalidRequestError,
   ModelLoadError,
   OutOfMemoryError,
@@ -26,7 +27,9 @@ import type {
   TextPart,
 } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
+import { LoadWatch, processState, residentBytes } from "./load-watch.ts";
 import { Command, checkMessage, type Failure, Report } from "./protocol.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export interface ProcessEngineOptions {
   /** The child's command line: this executable with its hidden command. */
@@ -38,6 +41,12 @@ export interface ProcessEngineOptions {
     readonly tempFolder: string;
     readonly libraryFolder: string | undefined;
   };
+  /** Folder and most bytes of evaluated prompts on disk; undefined = none. */
+  readonly prefixCache: { readonly folder: string; readonly limitBytes: number } | undefined;
+  /** Longest silence of a child that has work, milliseconds; 0 = any. */
+  readonly stallMs: number;
+  /** Longest load without a sign of progress, milliseconds; 0 = any. */
+  readonly loadStallMs: number;
   readonly logger: Logger;
   /** Check every message against its schema: in tests and development. */
   readonly checkMessages?: boolean;
@@ -101,6 +110,9 @@ class Child implements LoadedModel {
   #disposed = false;
   /** The last of what native code wrote to stderr: the reason of an abort stands there. */
   #stderr = "";
+  readonly #watchdog: Watchdog;
+  /** Why this process killed the child, when it did. */
+  #killedFor: string | undefined;
   readonly ended: Promise<Error | undefined> = this.#ended.promise;
 
   constructor(options: ProcessEngineOptions, onEnd: () => void) {
@@ -118,6 +130,11 @@ class Child implements LoadedModel {
         void this.#onExit(code, signal);
       },
     });
+    this.#watchdog = new Watchdog(
+      options.stallMs,
+      () => this.#info !== undefined && this.#working(),
+      (silent) => this.#stalled(silent),
+    );
     void this.#readStderr();
   }
 
@@ -138,8 +155,41 @@ class Child implements LoadedModel {
       spec,
       parent: process.pid,
       libraries: this.#options.libraries,
+      ...(this.#options.prefixCache === undefined
+        ? {}
+        : { prefixCache: this.#options.prefixCache }),
     });
-    this.#info = await this.#ready.promise;
+    const resident = residentBytes(this.#process.pid);
+    const loading = new LoadWatch(this.#options.loadStallMs, resident, () => {
+      this.#killedFor = "timed out waiting for the model to load";
+      this.#process.kill("SIGKILL");
+    });
+    try {
+      this.#info = await this.#ready.promise;
+    } finally {
+      loading.stop();
+    }
+    this.#watchdog.heard();
+  }
+
+  /** Whether somebody waits for the child; readers that fell behind hold their streams up themselves. */
+  #working(): boolean {
+    return this.#callers.size > 0 || this.#streams.values().some((stream) => !stream.paused);
+  }
+
+  /** A dump of what was going on goes to the log, then the child goes; its requests end with the reason. */
+  #stalled(silentMs: number): void {
+    const seconds = Math.round(silentMs / 1000);
+    this.#killedFor = `no progress for ${seconds} s with ${this.#streams.size} running requests`;
+    this.#options.logger.error("a runner made no progress and is replaced", {
+      pid: this.#process.pid,
+      silent_ms: Math.round(silentMs),
+      streams: [...this.#streams.keys()].join(",") || undefined,
+      calls: [...this.#callers.keys()].join(",") || undefined,
+      state: processState(this.#process.pid),
+      stderr: this.#stderr.slice(-500) || undefined,
+    });
+    this.#process.kill("SIGKILL");
   }
 
   async tokenize(
@@ -257,8 +307,19 @@ class Child implements LoadedModel {
     }
   }
 
+  /** A child whose memory is damaged may say anything: what cannot be understood ends it. */
   #receive(report: Report): void {
-    if (this.#options.checkMessages) checkMessage(Report, report);
+    this.#watchdog.heard();
+    try {
+      if (this.#options.checkMessages) checkMessage(Report, report);
+      this.#take(report);
+    } catch (error) {
+      this.#killedFor ??= `the runner sent a message that cannot be read: ${errorMessage(error)}`;
+      this.#process.kill("SIGKILL");
+    }
+  }
+
+  #take(report: Report): void {
     switch (report.type) {
       case "events":
         for (const [id, event] of report.events) this.#streams.get(id)?.push(event);
@@ -268,6 +329,11 @@ class Child implements LoadedModel {
         this.#ready.resolve({ ...report.info, loadNs });
         break;
       }
+      case "resized":
+        if (this.#info !== undefined) this.#info = { ...this.#info, memory: report.memory };
+        break;
+      case "progress":
+        break;
       case "failed":
         this.#ready.reject(loadError(report.error, report.log));
         break;
@@ -278,9 +344,14 @@ class Child implements LoadedModel {
         this.#callers.delete(report.id);
         break;
       }
-      default:
+      case "tokens":
+      case "text":
+      case "vectors":
         this.#callers.get(report.id)?.resolve(report);
         this.#callers.delete(report.id);
+        break;
+      default:
+        throw new TypeError(`unknown type ${JSON.stringify(report satisfies never)}`);
     }
   }
 
@@ -292,9 +363,10 @@ class Child implements LoadedModel {
   }
 
   async #onExit(code: number | null, signal: number | string | null): Promise<void> {
+    this.#watchdog.stop();
     this.#over = this.#disposed
       ? new EngineError("the model was unloaded")
-      : new EngineCrashedError(crashText(code, signal, this.#stderr));
+      : new EngineCrashedError(this.#killedFor ?? crashText(code, signal, this.#stderr));
     if (!this.#disposed) {
       this.#options.logger.error("a runner ended by itself", {
         pid: this.#process.pid,

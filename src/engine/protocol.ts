@@ -77,6 +77,8 @@ export const Command = t.Union([
       tempFolder: t.String(),
       libraryFolder: t.Optional(t.String()),
     }),
+    // Evaluated prompts on disk; undefined = none.
+    prefixCache: t.Optional(t.Object({ folder: t.String(), limitBytes: t.Integer() })),
   }),
   t.Object({
     type: t.Literal("tokenize"),
@@ -166,6 +168,13 @@ export const Report = t.Union([
       chatTemplate: t.Optional(t.String()),
       memory: t.Object({ total: t.Number(), gpu: t.Number() }),
     }),
+  }),
+  // Still at work: sent now and then when a step brings nothing else to say.
+  t.Object({ type: t.Literal("progress") }),
+  // The model has more slots now, and holds more memory.
+  t.Object({
+    type: t.Literal("resized"),
+    memory: t.Object({ total: t.Number(), gpu: t.Number() }),
   }),
   // The model could not be loaded; the child ends by itself.
   t.Object({ type: t.Literal("failed"), error: Failure, log: t.String() }),

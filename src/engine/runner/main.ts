@@ -2,13 +2,16 @@
  * The hidden command `runner`: one loaded model, told what to do over IPC. Ends when the parent
  * does. Imports only what it needs, because its start counts into every cold request.
  */
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { facts, Native, type NativeModel } from "../../../ffi/native.ts";
 import { libraryFolder } from "../../../ffi/unpack.ts";
+import pin from "../../../vendor/llama.cpp/pin.json" with { type: "json" };
 import { AppError, errorMessage, ModelLoadError } from "../../errors.ts";
+import { version } from "../../version.ts";
 import type { LoadSpec } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
 import { toFailure } from "./failure.ts";
+import { PrefixCache } from "./prefix-cache.ts";
 import { Runner } from "./runner.ts";
 import { NativeVocabulary } from "./vocabulary.ts";
 
@@ -22,12 +25,15 @@ const onOff = { auto: -1, off: 0, on: 1 } as const;
  */
 const singleThreadBytes = 16 * 2 ** 20;
 
+/** Slots that a model begins with; it gets more when they are wanted. */
+const firstSlots = 4;
+
 function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeModel {
   const automatic = fileBytes < singleThreadBytes ? 1 : native.physicalCores();
   return native.load(spec.path, {
     numbers: {
       context: spec.contextLength,
-      slots: spec.slots,
+      slots: Math.min(spec.slots, firstSlots),
       batch: spec.batchSize,
       threads: spec.threads > 0 ? spec.threads : automatic,
       gpu_layers: spec.gpuLayers,
@@ -49,7 +55,7 @@ function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: Loa
     info: {
       contextLength: Math.min(spec.contextLength, cells),
       trainedContextLength: model.fact(facts.trainedContext),
-      slots: model.fact(facts.slots),
+      slots: spec.slots,
       vocabularySize: model.fact(facts.vocabulary),
       addsBos: model.fact(facts.addsBos) === 1,
       embeddingLength: model.fact(facts.embedding),
@@ -60,6 +66,16 @@ function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: Loa
       memory: { total: model.fact(facts.memoryTotal), gpu: model.fact(facts.memoryGpu) },
     },
   };
+}
+
+/** Everything that saved sequences depend on, as a folder's name. */
+function cacheKey(spec: LoadSpec, file: Stats): string {
+  const { path, adapters, projectors, kvCacheType, flashAttention, gpuLayers } = spec;
+  // Blobs are named by their digest; for other files size and time stand for the contents.
+  const parts = { path, size: file.size, time: file.mtimeMs, adapters, projectors };
+  const rest = { kvCacheType, flashAttention, gpuLayers, version, llama: pin.commit };
+  const hash = new Bun.CryptoHasher("sha256").update(JSON.stringify([parts, rest]));
+  return hash.digest("hex").slice(0, 32);
 }
 
 /** Runs until the parent hangs up; resolves with the exit code. */
@@ -82,7 +98,12 @@ export function runRunner(): Promise<number> {
       const { size } = statSync(command.spec.path);
       model = loadModel(native, command.spec, size);
       const vocabulary = new NativeVocabulary(model);
-      runner = new Runner(model, vocabulary, command.spec, size, send);
+      const cache = command.prefixCache && {
+        ...command.prefixCache,
+        key: cacheKey(command.spec, statSync(command.spec.path)),
+      };
+      const prefixes = cache && new PrefixCache(cache);
+      runner = new Runner(model, vocabulary, command.spec, size, send, prefixes);
       native.drainLog();
       send(readyReport(model, vocabulary, command.spec));
     } catch (error) {

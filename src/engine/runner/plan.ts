@@ -1,6 +1,6 @@
 /**
  * What the next step evaluates: a pure function of what the slots want. Decoding slots come first, a
- * row each; prompts share the rest of the step's budget, oldest first, so that no running stream
+ * row each, those that waited longest when not all are worth a row; prompts share the rest of the step's budget, oldest first, so that no running stream
  * waits for more than one prompt chunk.
  */
 
@@ -12,6 +12,8 @@ export interface Want {
   readonly promptLeft: number;
   /** Order of arrival: smaller is older. */
   readonly order: number;
+  /** Number of the step that it was last part of: smaller waits longer. */
+  readonly served: number;
 }
 
 export interface Share {
@@ -23,11 +25,18 @@ export interface Share {
 /**
  * @param batchSize most tokens of a step
  * @param chunk most prompt tokens of a step
+ * @param rows most decoding slots of a step
  */
-export function planStep(wants: readonly Want[], batchSize: number, chunk: number): Share[] {
+export function planStep(
+  wants: readonly Want[],
+  batchSize: number,
+  chunk: number,
+  rows = batchSize,
+): Share[] {
   const shares: Share[] = wants
     .filter(({ promptLeft }) => promptLeft === 0)
-    .slice(0, batchSize)
+    .sort((a, b) => a.served - b.served)
+    .slice(0, Math.min(rows, batchSize))
     .map(({ slot }) => ({ slot, count: 1 }));
   let left = Math.min(chunk, batchSize - shares.length);
   const prompts = wants.filter(({ promptLeft }) => promptLeft > 0);

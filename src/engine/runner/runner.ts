@@ -20,6 +20,7 @@ import type {
   TokenLogprob,
 } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
+import { CostCurve } from "./cost.ts";
 import { EmbedQueue, type EmbedResult } from "./embed.ts";
 import { toFailure } from "./failure.ts";
 import {
@@ -33,9 +34,11 @@ import {
 import { MediaSteps } from "./media-steps.ts";
 import { planStep, promptChunk, type Share } from "./plan.ts";
 import { chooseSlot } from "./prefix.ts";
+import type { PrefixCache } from "./prefix-cache.ts";
 import { promptParts } from "./prompt-parts.ts";
 import { PromptTokenizer, type Vocabulary } from "./prompt-tokens.ts";
 import { Active, Slot } from "./slot.ts";
+import { ThreadGovernor } from "./threads.ts";
 
 type EmbedCommand = Extract<Command, { type: "embed" }>;
 
@@ -52,6 +55,12 @@ interface Waiting {
 function range(first: number, end: number): number[] {
   return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
 }
+
+/** A prompt is kept on disk when evaluating it again would take so long. */
+const worthSavingSeconds = 0.2;
+
+/** The parent hears of work at least so often. */
+const beatMs = 1000;
 
 /** Longest text handed to the tokenizer, in UTF-16 units: beyond it no context is long enough. */
 const longestText = 64 * 1024 * 1024;
@@ -86,6 +95,18 @@ export class Runner {
   #events: [number, GenerateEvent][] = [];
   #orders = 0;
   #uses = 0;
+  #steps = 0;
+  /** When the parent last heard of this runner's work. */
+  #heard = 0;
+  readonly #costs = new CostCurve();
+  readonly #governor: ThreadGovernor;
+  /** Threads of the last step. */
+  #threads: number;
+  readonly #prefixes: PrefixCache | undefined;
+  /** Slots that this runner may still grow to. */
+  #mostSlots: number;
+  /** Sequences were copied since the last step: the cells follow with the next one (hutch.h). */
+  #copying = false;
   #scheduled = false;
   /** Measured speed of evaluating prompts; the first guess is cautious, by the file's size. */
   #promptSpeed: number;
@@ -96,12 +117,18 @@ export class Runner {
     spec: LoadSpec,
     fileBytes: number,
     send: (report: Report) => void,
+    /** Evaluated prompts on disk. */
+    prefixes?: PrefixCache,
   ) {
     this.#model = model;
     this.#spec = spec;
     this.#prompts = new PromptTokenizer(vocabulary);
     this.#special = new Map(vocabulary.specials.map(({ id, text }) => [text, id]));
     this.#send = send;
+    this.#mostSlots = spec.slots;
+    this.#threads = model.fact(facts.threads);
+    this.#governor = new ThreadGovernor(this.#threads);
+    this.#prefixes = prefixes;
     this.#slots = Array.from({ length: model.fact(facts.slots) }, (_, i) => new Slot(i));
     this.#step = new StepBuffers(model.fact(facts.batch));
     this.#cells = model.fact(facts.context);
@@ -112,6 +139,7 @@ export class Runner {
     this.#promptSpeed = 2e10 / Math.max(1, fileBytes);
     this.#media = new MediaReader(model);
     this.#spare = range(this.#slots.length, model.fact(facts.sequences));
+    if (this.#spare.length > 0) this.#mostSlots = this.#slots.length;
     this.#embeds = new EmbedQueue(model, this.#step, {
       firstSpeed: this.#promptSpeed,
       deterministic: spec.deterministic === true,
@@ -242,12 +270,22 @@ export class Runner {
     const seen = this.#runMedia();
     const worked = this.#runStep();
     this.#flush();
-    if (worked || embedded || seen === "worked") this.#wake();
+    this.#beat();
+    if (worked || embedded || seen === "worked" || this.#saveIdle()) this.#wake();
     else if (seen === "waiting") this.#pollSoon();
+  }
+
+  /** Tells the parent that work goes on, when a long prompt leaves nothing else to say. */
+  #beat(): void {
+    const now = performance.now();
+    if (now - this.#heard < beatMs) return;
+    this.#heard = now;
+    this.#send({ type: "progress" });
   }
 
   #flush(): void {
     if (this.#events.length === 0) return;
+    this.#heard = performance.now();
     this.#send({ type: "events", events: this.#events });
     this.#events = [];
   }
@@ -284,6 +322,7 @@ export class Runner {
   /** Gives waiting requests their slots, oldest first; one that waits for a prefix lets others by. */
   #admit(): void {
     for (const waiting of [...this.#waiting]) {
+      if (this.#slots.every(({ active }) => active !== undefined) && !this.#grow()) return;
       const views = this.#slots.map((slot) => ({
         tokens: slot.tokens,
         busy: slot.active !== undefined || this.#embeds.holds(slot.sequence),
@@ -292,15 +331,16 @@ export class Runner {
           ? { coming: slot.active.prompt as ArrayLike<number> as readonly number[] }
           : {}),
       }));
-      if (views.every(({ busy }) => busy)) return;
       const choice = chooseSlot(views, waiting.prompt, this.#canTrim);
       if (choice.kind === "wait") continue;
       const slot = this.#slots[choice.slot];
       if (slot === undefined) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
       this.#guard(waiting.id, () => {
+        if (choice.common < slot.tokens.length) this.#save(slot);
         if (choice.kind === "copy") this.#copy(choice.source, slot);
-        const kept = this.#trim(slot, Math.min(choice.common, waiting.prompt.length - 1));
+        const common = Math.max(choice.common, this.#restore(slot, waiting.prompt, choice.common));
+        const kept = this.#trim(slot, Math.min(common, waiting.prompt.length - 1));
         const sampler = this.#model.sampler(waiting.request.sampling);
         sampler.accept(waiting.prompt.filter((token) => token >= 0));
         slot.active = new Active(
@@ -324,13 +364,75 @@ export class Runner {
     return new Set(texts.map((text) => this.#special.get(text)).filter((id) => id !== undefined));
   }
 
+  /**
+   * More slots when all are busy: a context for few costs little memory and little time to load, and
+   * most models never serve many. False when there are as many as allowed, or as memory holds.
+   */
+  #grow(): boolean {
+    if (this.#copying) return false;
+    const present = this.#slots.length;
+    const wanted = 2 ** Math.ceil(Math.log2(present + this.#waiting.length));
+    const next = Math.min(this.#mostSlots, Math.max(wanted, 2 * present));
+    if (next <= present) return false;
+    if (!this.#model.setSlots(next)) {
+      this.#mostSlots = present;
+      return false;
+    }
+    for (let sequence = present; sequence < next; sequence++) this.#slots.push(new Slot(sequence));
+    const memory = {
+      total: this.#model.fact(facts.memoryTotal),
+      gpu: this.#model.fact(facts.memoryGpu),
+    };
+    this.#send({ type: "resized", memory });
+    return true;
+  }
+
   #copy(from: number, slot: Slot): void {
     const source = this.#slots[from];
     if (source === undefined) return;
     this.#empty(slot);
     this.#model.copySequence(source.sequence, slot.sequence);
+    this.#copying = true;
     slot.tokens = [...source.tokens];
     slot.spans = [...source.spans];
+  }
+
+  /** Tokens whose evaluation takes so long that a file is faster. */
+  #worthSaving(): number {
+    return Math.max(64, Math.ceil(this.#promptSpeed * worthSavingSeconds));
+  }
+
+  /** Writes what a slot holds to the prefix cache, when the cache lacks much of it. */
+  #save(slot: Slot): void {
+    if (this.#prefixes === undefined || !slot.unsaved || this.#copying) return;
+    slot.unsaved = false;
+    const { tokens, sequence } = slot;
+    const least = this.#worthSaving();
+    if (slot.spans.length > 0) return; // images are not named by tokens
+    if (tokens.length < least || tokens.length - this.#prefixes.covered(tokens) < least) return;
+    void this.#prefixes.save(Int32Array.from(tokens), this.#model.saveSequence(sequence));
+  }
+
+  /** With nothing else to do, saves one slot. True when there may be more. */
+  #saveIdle(): boolean {
+    if (this.#prefixes === undefined || this.#slots.some(({ active }) => active !== undefined)) {
+      return false;
+    }
+    const slot = this.#slots.find(({ unsaved }) => unsaved);
+    if (slot !== undefined) this.#save(slot);
+    return slot !== undefined;
+  }
+
+  /** Fills a slot from the prefix cache when that saves much. Returns the tokens in common, 0 = not done. */
+  #restore(slot: Slot, prompt: Int32Array, had: number): number {
+    if (this.#copying) return 0;
+    const found = this.#prefixes?.find(prompt, had + this.#worthSaving(), !this.#canTrim);
+    const bytes = found?.bytes();
+    if (found === undefined || bytes === undefined) return 0;
+    this.#empty(slot);
+    if (!this.#model.restoreSequence(slot.sequence, bytes)) return 0;
+    slot.tokens = Array.from(found.tokens);
+    return found.common;
   }
 
   /** Keeps the first `count` tokens of a slot when its memory can do that, else none. Returns how many. */
@@ -352,21 +454,38 @@ export class Runner {
     const wants = this.#slots.flatMap(({ active }, slot) =>
       active === undefined || active.paused || active.mediaNext !== undefined
         ? []
-        : [{ slot, promptLeft: active.textLeft, order: active.order }],
+        : [
+            {
+              slot,
+              promptLeft: active.textLeft,
+              order: active.order,
+              served: active.served,
+            },
+          ],
     );
     if (wants.length === 0) return false;
-    const decoding = wants.some(({ promptLeft }) => promptLeft === 0);
-    const chunk = promptChunk(this.#promptSpeed, decoding);
-    const shares = planStep(wants, this.#step.capacity, chunk);
+    const decoding = wants.filter(({ promptLeft }) => promptLeft === 0).length;
+    const chunk = promptChunk(this.#promptSpeed, decoding > 0);
+    // Beside a prompt chunk a row costs little; alone it must be worth its step.
+    const alone = decoding === wants.length;
+    const most = alone ? this.#costs.rowsWorth(decoding) : decoding;
+    const shares = planStep(wants, this.#step.capacity, chunk, most);
+    this.#steps++;
     const { rows, sampled, prompts } = this.#fill(shares);
     if (rows === 0) return true;
+    const { threads } = this.#governor;
+    if (threads !== this.#threads) this.#model.setThreads(threads);
+    this.#threads = threads;
     const since = performance.now();
     const result = this.#model.decode(this.#step, rows);
     if (result !== status.ok) {
       this.#failStep(shares, this.#model.lastError());
       return true;
     }
+    this.#copying = false;
     const seconds = (performance.now() - since) / 1000;
+    this.#governor.observe(rows, seconds);
+    if (alone) this.#costs.observe(rows, seconds);
     if (prompts > 7 && seconds > 0) {
       // Rows of decoding slots make a mixed step look slower than prompts are; that errs on the safe side.
       this.#promptSpeed += 0.5 * (prompts / seconds - this.#promptSpeed);
@@ -420,6 +539,7 @@ export class Runner {
       const slot = this.#slots[index];
       const active = slot?.active;
       if (slot === undefined || active === undefined) continue;
+      active.served = this.#steps;
       const prompt = active.promptLeft > 0;
       if (!prompt && !this.#makeRoom(slot, active)) continue;
       for (let i = 0; i < count; i++) {
@@ -559,6 +679,7 @@ export class Runner {
       if (mediaRows > 0 && slot.tokens.length > evaluated) this.#trim(slot, evaluated);
     }
     slot.lastUse = ++this.#uses;
+    slot.unsaved = true;
   }
 
   /** Ends a slot's request with an error; what its sequence holds is no longer known. */

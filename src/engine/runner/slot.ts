@@ -16,6 +16,8 @@ export class Active {
   /** Tokens dropped to make room. */
   shifted = 0;
   paused = false;
+  /** Number of the step that it was last part of. */
+  served = 0;
   /** Raw text so far, kept only when the final `context` is wanted. */
   output = "";
   /** `performance.now()` when the first prompt chunk began, and when the first token came. */
@@ -87,6 +89,8 @@ export class Slot {
   spans: Span[] = [];
   active: Active | undefined;
   lastUse = 0;
+  /** Holds tokens that the prefix cache may lack. */
+  unsaved = false;
   constructor(readonly sequence: number) {}
 
   /** Position of the cell at an index, or of the next one. Not inside a span. */

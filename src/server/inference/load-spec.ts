@@ -10,7 +10,8 @@ const defaultContext = 4096;
 const leastContext = 4;
 /** Vision models need room for their images. */
 const leastVisionContext = 2048;
-const automaticSlots = 4;
+/** Batching still pays at so many rows (bench/README.md). */
+const automaticSlots = 32;
 
 export interface WantedLoad {
   readonly spec: LoadSpec;
@@ -29,7 +30,7 @@ function contextLength(model: StoredModel, resolved: ResolvedOptions, config: Co
   return trained > 0 ? Math.min(floored, trained) : floored;
 }
 
-/** As many slots as a quarter of the memory holds caches for, at most four; one for embedding models. */
+/** As many slots as a quarter of the memory holds caches for; one for embedding models. */
 function slotsFor(model: StoredModel, context: number, config: Config): number {
   if (model.gguf?.facts.pooled) return 1;
   if (config.parallel > 0) return Math.min(config.parallel, 64);

@@ -1,16 +1,78 @@
 /** The contract of engines, kept by the one on libllama; skipped without library or test model. */
 import { describe, expect, test } from "bun:test";
+import { Native, type NativeModel, StepBuffers } from "../../../ffi/native.ts";
 import { EngineCrashedError } from "../../../src/errors.ts";
 import { testModel } from "../../support/executable.ts";
 import { engineCases, loadSpec, request } from "./cases.ts";
-import { haveLibrary, nativeEngine } from "./native.ts";
+import { haveLibrary, libraryFolderOfTests, nativeEngine } from "./native.ts";
 
 const model = testModel("stories260K-f32.gguf");
 const ready = haveLibrary && model !== undefined;
 const never = new AbortController().signal;
 
+/** Tokens of a text by a model, one step for all of them; the logits of the last are ready then. */
+function evaluate(model: NativeModel, sequence: number, from: number, tokens: ArrayLike<number>) {
+  const step = new StepBuffers(64);
+  for (let i = 0; i < tokens.length; i++) {
+    step.tokens[i] = tokens[i] ?? 0;
+    step.positions[i] = from + i;
+    step.sequences[i] = sequence;
+    step.wanted[i] = i === tokens.length - 1 ? 1 : 0;
+  }
+  expect(model.decode(step, tokens.length)).toBe(0);
+  return model.logprobs(tokens.length - 1, 0, 3).map(({ token }) => token);
+}
+
 describe.skipIf(!ready)("the engine on libllama", () => {
   engineCases(nativeEngine, model ?? "");
+
+  test("gets more slots when they are wanted, and running answers go on unharmed", async () => {
+    await using engine = nativeEngine();
+    const spec = { ...loadSpec(model ?? ""), slots: 16 };
+    const loaded = await engine.load(spec, never);
+    const small = loaded.info.memory.total;
+    const names = ["Tom", "Lily", "A cat", "The sun", "One day", "In a box", "Mum", "Ben", "Red"];
+    const text = async (prompt: string) => {
+      let all = "";
+      for await (const event of loaded.generate(request(prompt, { maxTokens: 60 }), never)) {
+        if (event.type === "text") all += event.text;
+      }
+      return all;
+    };
+    const alone: string[] = [];
+    for (const name of names) alone.push(await text(name));
+    expect(await Promise.all(names.map(text))).toEqual(alone);
+    expect(loaded.info.memory.total).toBeGreaterThan(small);
+  });
+
+  test("what a sequence holds goes on in a context with more slots, and with fewer", () => {
+    const native = new Native(libraryFolderOfTests);
+    const load = (slots: number) =>
+      native.load(model ?? "", {
+        numbers: { context: 256, slots, batch: 64, threads: 1, gpu_layers: 0, flash_attention: -1 },
+        cacheType: "f16",
+        adapters: [],
+        projector: undefined,
+      });
+    const [small, large] = [load(2), load(8)];
+    try {
+      const tokens = small.tokenize("Once upon a time there was a little", true, false);
+      evaluate(small, 1, 0, tokens);
+      const saved = small.saveSequence(1);
+      expect(large.restoreSequence(5, saved)).toBe(true);
+      expect(small.setSlots(6)).toBe(true);
+      const next = large.tokenize("girl", false, false);
+      const wanted = evaluate(large, 5, tokens.length, next);
+      expect(evaluate(small, 1, tokens.length, next)).toEqual(wanted);
+      const again = load(2);
+      expect(again.restoreSequence(0, large.saveSequence(5))).toBe(true);
+      again.free();
+      expect(large.restoreSequence(6, saved.subarray(0, saved.length >> 1))).toBe(false);
+    } finally {
+      small.free();
+      large.free();
+    }
+  });
 
   test("ends a request with the reason when its process is killed, and loads again", async () => {
     await using engine = nativeEngine();

@@ -8,6 +8,7 @@ import { silentLogger } from "../../../src/logger.ts";
 
 const root = resolve(import.meta.dir, "../../..");
 const library = join(root, "dist/lib");
+export const libraryFolderOfTests: string = library;
 
 /** Whether the libraries are built; without them such tests skip, visibly. */
 export const haveLibrary: boolean = existsSync(join(library, libraryName));
@@ -17,6 +18,9 @@ export function nativeEngine(): ProcessEngine {
     command: [process.execPath, join(root, "src/main.ts"), "runner"],
     env: process.env,
     libraries: { cacheFolder: undefined, tempFolder: tmpdir(), libraryFolder: library },
+    prefixCache: undefined,
+    stallMs: 0,
+    loadStallMs: 0,
     logger: silentLogger,
     checkMessages: true,
   });

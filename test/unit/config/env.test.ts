@@ -27,6 +27,8 @@ test("an empty environment gives the defaults", () => {
     goTemplate: undefined,
     extras: false,
     logLevel: "info",
+    stallTimeoutNs: 300_000_000_000n,
+    prefixCacheBytes: 2 * 2 ** 30,
     logFormat: "text",
     drainTimeoutNs: 30_000_000_000n,
     noHistory: false,
@@ -79,5 +81,15 @@ test("DEBUG steps through the log levels", () => {
     "error",
     "debug",
     "info",
+  ]);
+});
+
+test("bytes may carry a unit, in powers of 1,024", () => {
+  const bytes = (text: string) => readConfig({ HUTCH_PREFIX_CACHE: text });
+  expect(
+    ["0", "1500", "512M", "1.5G", "6GiB", "6 gb", "2T"].map((text) => bytes(text).prefixCacheBytes),
+  ).toEqual([0, 1500, 2 ** 29, 1.5 * 2 ** 30, 6 * 2 ** 30, 6 * 2 ** 30, 2 * 2 ** 40]);
+  expect(bytes("lots").warnings).toEqual([
+    'invalid environment variable, using default: PREFIX_CACHE="lots", default 2G',
   ]);
 });

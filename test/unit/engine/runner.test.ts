@@ -1,5 +1,6 @@
 /** The pure parts of the runner: text, plan, prefixes. */
 import { describe, expect, test } from "bun:test";
+import { CostCurve } from "../../../src/engine/runner/cost.ts";
 import { planStep, promptChunk } from "../../../src/engine/runner/plan.ts";
 import { chooseSlot } from "../../../src/engine/runner/prefix.ts";
 import { TextAssembler } from "../../../src/engine/runner/text.ts";
@@ -41,9 +42,9 @@ describe("text of tokens", () => {
 describe("the plan of a step", () => {
   test("gives decoding slots a row each, and the rest to the oldest prompts", () => {
     const wants = [
-      { slot: 0, promptLeft: 100, order: 2 },
-      { slot: 1, promptLeft: 0, order: 1 },
-      { slot: 2, promptLeft: 30, order: 0 },
+      { slot: 0, promptLeft: 100, order: 2, served: 0 },
+      { slot: 1, promptLeft: 0, order: 1, served: 0 },
+      { slot: 2, promptLeft: 30, order: 0, served: 0 },
     ];
     expect(planStep(wants, 64, 50)).toEqual([
       { slot: 1, count: 1 },
@@ -52,10 +53,37 @@ describe("the plan of a step", () => {
     ]);
   });
 
+  test("takes those that waited longest when not all rows are worth it", () => {
+    const wants = [5, 3, 4].map((served, slot) => ({ slot, promptLeft: 0, order: slot, served }));
+    expect(planStep(wants, 64, 50, 2).map(({ slot }) => slot)).toEqual([1, 2]);
+  });
+
   test("keeps prompt chunks short while others decode", () => {
     expect(promptChunk(1000, true)).toBe(50);
     expect(promptChunk(1000, false)).toBe(120);
     expect(promptChunk(1, true)).toBe(8);
+  });
+});
+
+describe("the cost curve", () => {
+  test("batches until it knows better, and again when the figures are old", () => {
+    const costs = new CostCurve();
+    expect(costs.rowsWorth(2)).toBe(2);
+    costs.observe(2, 0.02);
+    expect(costs.rowsWorth(2)).toBe(1); // asks what one row costs
+    costs.observe(1, 0.009);
+    expect(costs.rowsWorth(2)).toBe(1);
+    for (let i = 0; i < 300; i++) costs.observe(1, 0.009);
+    expect(costs.rowsWorth(2)).toBe(2); // asks again
+    costs.observe(2, 0.0182);
+    expect(costs.rowsWorth(2)).toBe(2);
+  });
+
+  test("never doubts many rows", () => {
+    const costs = new CostCurve();
+    costs.observe(1, 0.001);
+    costs.observe(8, 1);
+    expect(costs.rowsWorth(8)).toBe(8);
   });
 });
 

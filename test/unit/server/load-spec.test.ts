@@ -35,7 +35,7 @@ describe("a load", () => {
       adapters: [{ path: "/blobs/lora", scale: 1 }],
       projectors: [],
       contextLength: 4096,
-      slots: 4,
+      slots: 32,
       batchSize: 512,
       threads: 0,
       gpuLayers: -1,

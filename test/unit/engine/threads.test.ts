@@ -1,0 +1,35 @@
+/** The number of threads follows what steps really take. */
+import { expect, test } from "bun:test";
+import { ThreadGovernor } from "../../../src/engine/runner/threads.ts";
+
+/** Runs steps of one row; `cost` says what one takes with so many threads. Returns threads by step. */
+function run(governor: ThreadGovernor, steps: number, cost: (threads: number) => number): number[] {
+  return Array.from({ length: steps }, () => {
+    const { threads } = governor;
+    governor.observe(1, cost(threads));
+    return threads;
+  });
+}
+
+const quiet = (threads: number) => 0.02 / threads;
+/** Others want the cores: more than one thread waits for ever. */
+const crowded = (threads: number) => (threads === 1 ? 0.04 : 0.8);
+
+test("on a quiet machine all threads are used, always", () => {
+  expect(new Set(run(new ThreadGovernor(4), 500, quiet))).toEqual(new Set([4]));
+});
+
+test("on a crowded machine it goes down, tries again now and then, and comes back up", () => {
+  const governor = new ThreadGovernor(4);
+  run(governor, 20, quiet);
+  const used = run(governor, 300, crowded);
+  expect(used.slice(0, 3)).toEqual([4, 2, 1]);
+  expect(used.filter((threads) => threads === 1).length).toBeGreaterThan(280);
+  expect(used.filter((threads) => threads > 1).length).toBeGreaterThan(2);
+  expect(run(governor, 400, quiet).at(-1)).toBe(4);
+});
+
+test("it goes down when the very first step is long, and back when that was no help", () => {
+  const governor = new ThreadGovernor(2);
+  expect(run(governor, 3, (threads) => 2 / threads)).toEqual([2, 1, 2]);
+});
