@@ -91,7 +91,7 @@ export function makePlan(
 /** What the compiled shim and its CMake project depend on; TypeScript in ffi/ is no part of it. */
 export function hashFfi(folder: string): string {
   const files = filesBelow(folder).filter((file) =>
-    /\.(?:cpp|h|cmake|map)$|CMakeLists\.txt$/.test(file),
+    /\.(?:cpp|hpp|h|cmake|map)$|CMakeLists\.txt$/.test(file),
   );
   return hashFiles(folder, files);
 }

@@ -4,11 +4,12 @@
  * planted defects: only then does its silence count.
  */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { libraryName, openLibrary } from "../../ffi/library.ts";
+import { openLibrary } from "../../ffi/library.ts";
 import { facts, status } from "../../ffi/native.ts";
 import { abiVersion, symbols } from "../../ffi/symbols.ts";
+import { haveLibrary } from "./engine/native.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const header = readFileSync(join(root, "ffi/hutch.h"), "utf8");
@@ -92,7 +93,7 @@ describe("the checker catches planted defects", () => {
 });
 
 const folder = join(root, "dist/lib");
-describe.skipIf(!existsSync(join(folder, libraryName)))("the built library", () => {
+describe.skipIf(!haveLibrary)("the built library", () => {
   test("has every symbol and the same version, and 64-bit values cross unharmed", () => {
     const { symbols: library } = openLibrary(folder);
     expect(library.hutch_abi_version()).toBe(abiVersion);

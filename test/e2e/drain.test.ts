@@ -25,6 +25,16 @@ async function begin(server: TestServer, tokens: number) {
   return stream;
 }
 
+/** Whether a stream came to its final object. */
+async function isWhole(stream: AsyncGenerator<Record<string, unknown>>): Promise<boolean> {
+  try {
+    for await (const line of stream) if (line.done === true) return true;
+  } catch {
+    return false; // the connection was cut
+  }
+  return false;
+}
+
 async function isDraining(server: TestServer): Promise<boolean> {
   return (await server.request("GET", "/readyz")).status === 503;
 }
@@ -52,22 +62,24 @@ describe.skipIf(!ready)("a server that is asked to end", () => {
   test("cuts running answers at the second signal", async () => {
     await using server = await startServer();
     await createModel(server, "stories", stories ?? "");
-    await begin(server, 5000);
+    const stream = await begin(server, 5000);
     process.kill(server.pid, "SIGTERM");
     await until("readyz says so", () => isDraining(server));
     process.kill(server.pid, "SIGTERM");
     await until("the server ends", () => server.exitCode() !== undefined);
     expect(server.exitCode()).toBe(0);
+    expect(await isWhole(stream)).toBe(false);
     expect(server.log()).toContain("running requests are cut off");
   });
 
   test("cuts running answers when their time is over", async () => {
     await using server = await startServer({ env: { HUTCH_DRAIN_TIMEOUT: "50ms" } });
     await createModel(server, "stories", stories ?? "");
-    await begin(server, 5000);
+    const stream = await begin(server, 5000);
     process.kill(server.pid, "SIGTERM");
     await until("the server ends", () => server.exitCode() !== undefined);
     expect(server.exitCode()).toBe(0);
+    expect(await isWhole(stream)).toBe(false);
     expect(server.log()).toContain("running requests are cut off");
   });
 });

@@ -1,5 +1,5 @@
 /** The engine on libllama, run from the sources, for contract tests that need it. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { libraryName } from "../../../ffi/library.ts";
@@ -10,8 +10,17 @@ const root = resolve(import.meta.dir, "../../..");
 const library = join(root, "dist/lib");
 export const libraryFolderOfTests: string = library;
 
-/** Whether the libraries are built; without them such tests skip, visibly. */
-export const haveLibrary: boolean = existsSync(join(library, libraryName));
+/**
+ * Whether the libraries are built, and later than their sources were changed; otherwise tests that need
+ * them skip, visibly.
+ */
+export const haveLibrary: boolean = existsSync(join(library, libraryName)) && isFresh();
+
+function isFresh(): boolean {
+  const built = statSync(join(library, "manifest.json")).mtimeMs;
+  const sources = new Bun.Glob("**/*.{cpp,hpp,h,rs}").scanSync(join(root, "ffi"));
+  return [...sources].every((file) => statSync(join(root, "ffi", file)).mtimeMs <= built);
+}
 
 export function nativeEngine(): ProcessEngine {
   return new ProcessEngine({
