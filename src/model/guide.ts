@@ -1,7 +1,7 @@
 /** The embedded model: installed into the store the first time that somebody asks for it. */
 
 import { digestOf } from "./digest.ts";
-import { checkGguf } from "./gguf/facts.ts";
+import { checkGguf } from "./gguf/check.ts";
 import { renderConfig } from "./manifest.ts";
 import { mediaTypes } from "./media-types.ts";
 import { displayName, parseName } from "./name.ts";

@@ -1,7 +1,7 @@
 /** LoRA adapters of a create request: a GGUF, or files of PEFT or MLX that are converted (create.md 6). */
 import { InvalidRequestError } from "../../errors.ts";
 import { parseDigest } from "../digest.ts";
-import { checkGguf } from "../gguf/facts.ts";
+import { checkGguf } from "../gguf/check.ts";
 import { mediaTypes } from "../media-types.ts";
 import type { Store } from "../store.ts";
 import { kindOf } from "./from-files.ts";

@@ -2,7 +2,8 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { InvalidRequestError } from "../../errors.ts";
 import { type Digest, parseDigest } from "../digest.ts";
-import { checkGguf, type GgufFacts } from "../gguf/facts.ts";
+import { checkGguf } from "../gguf/check.ts";
+import type { GgufFacts } from "../gguf/facts.ts";
 import type { GgufHead } from "../gguf/reader.ts";
 import { goJson } from "../gojson.ts";
 import { knownTemplate } from "../known-templates.ts";

@@ -1,7 +1,8 @@
 /** Quantising the model layer (create.md 7): which types there are, which sources are taken. */
 import { StoreError } from "../../errors.ts";
 import { parseDigest } from "../digest.ts";
-import { checkGguf, type GgufFacts } from "../gguf/facts.ts";
+import { checkGguf } from "../gguf/check.ts";
+import type { GgufFacts } from "../gguf/facts.ts";
 import { fileTypes } from "../gguf/types.ts";
 import { mediaTypes } from "../media-types.ts";
 import type { Store } from "../store.ts";

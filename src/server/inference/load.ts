@@ -1,5 +1,5 @@
 /** Loads the model that a request names, with the request's options (api.md 3, 4). */
-import { checkGguf } from "../../model/gguf/facts.ts";
+import { checkGguf } from "../../model/gguf/check.ts";
 import type { StoredModel } from "../../model/model.ts";
 import { type ResolvedOptions, resolveOptions } from "../../model/options.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
@@ -19,9 +19,14 @@ export function acquire(
   { signal, terms }: Pick<RunScope, "signal" | "terms">,
 ): Promise<Lease> {
   const { spec, explicit } = wantedLoad(model, resolved, deps.config);
-  const key = `${spec.path} ${Bun.file(spec.path).size}`;
-  if (!checked.has(key)) {
-    checkGguf(spec.path);
+  for (const path of [
+    spec.path,
+    ...spec.adapters.map((adapter) => adapter.path),
+    ...spec.projectors,
+  ]) {
+    const key = `${path} ${Bun.file(path).size}`;
+    if (checked.has(key)) continue;
+    checkGguf(path);
     checked.add(key);
   }
   const { shortName: name, digest } = model;

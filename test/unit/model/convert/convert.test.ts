@@ -7,7 +7,7 @@ import { ConvertError } from "../../../../src/errors.ts";
 import { supportedClasses } from "../../../../src/model/convert/architectures/table.ts";
 import { convertModel } from "../../../../src/model/convert/convert.ts";
 import { toFloats } from "../../../../src/model/convert/numbers.ts";
-import { checkGguf } from "../../../../src/model/gguf/facts.ts";
+import { checkGguf } from "../../../../src/model/gguf/check.ts";
 import { type GgufHead, readArray } from "../../../../src/model/gguf/reader.ts";
 import {
   decoderConfig,
