@@ -78,9 +78,12 @@ describe.skipIf(!ready)("the engine on libllama", () => {
     await using engine = nativeEngine();
     const loaded = await engine.load(loadSpec(model ?? ""), never);
     const { pid } = loaded as unknown as { pid: number };
+    let killed = false;
     const reading = (async () => {
       for await (const _ of loaded.generate(request("Once", { maxTokens: 5000 }), never)) {
-        process.kill(pid, "SIGKILL");
+        // Events on their way still come when the process is gone.
+        if (!killed) process.kill(pid, "SIGKILL");
+        killed = true;
       }
     })();
     expect(reading).rejects.toBeInstanceOf(EngineCrashedError);
