@@ -35,6 +35,10 @@ export interface Command {
   readonly own?: boolean;
   /** Not listed in help. */
   readonly hidden?: boolean;
-  /** Resolves with the exit code. */
-  readonly run: (context: Context, parsed: ParsedArguments) => Promise<number>;
+  /** Resolves with the exit code. `table` holds every command, for those that tell of the others. */
+  readonly run: (
+    context: Context,
+    parsed: ParsedArguments,
+    table: readonly Command[],
+  ) => Promise<number>;
 }

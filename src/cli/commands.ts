@@ -286,6 +286,34 @@ function foreign(name: string, usage: string, summary: string): Command {
   return { name, usage, summary, flags: [], count: [0, most], run: () => unsupported(name) };
 }
 
+const completion: Command = {
+  name: "completion",
+  usage: "bash|zsh|fish",
+  summary: "Print a script that completes command lines",
+  own: true,
+  hidden: true,
+  flags: [],
+  count: [1, 1],
+  examples: [
+    ['eval "$(hutch completion bash)"', "In ~/.bashrc"],
+    ["hutch completion fish > ~/.config/fish/completions/hutch.fish", "For fish"],
+  ],
+  run: async (context, parsed) =>
+    (await import("./completion/command.ts")).printScript(context, parsed),
+};
+
+const man: Command = {
+  name: "man",
+  usage: "",
+  summary: "Print the man page",
+  own: true,
+  hidden: true,
+  flags: [],
+  count: [0, 0],
+  examples: [["hutch man | man -l -", "Read it"]],
+  run: async (context, _, table) => (await import("./man.ts")).printManPage(context, table),
+};
+
 export const commands: readonly Command[] = [
   serve,
   create,
@@ -301,6 +329,8 @@ export const commands: readonly Command[] = [
   cp,
   rm,
   embed,
+  completion,
+  man,
   foreign("launch", "[NAME]", "Launch another program (not part of hutch)"),
 ];
 

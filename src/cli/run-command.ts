@@ -57,7 +57,9 @@ async function dispatch(context: Context, argv: readonly string[]): Promise<numb
   if (first === "--version" || first === "-v") return versionText(context);
   const { commands, findCommand } = await import("./commands.ts");
   const help = await import("./help.ts");
-  if (first === undefined || first === "--help" || first === "-h") {
+  // The bare command has no menu here; its flags are taken all the same.
+  const bare = argv.every((word) => ["--help", "-h", "--verbose", "--nowordwrap"].includes(word));
+  if (first === undefined || bare || first === "--help" || first === "-h") {
     context.out(help.rootHelp());
     return exitCodes.ok;
   }
@@ -68,6 +70,9 @@ async function dispatch(context: Context, argv: readonly string[]): Promise<numb
     } else context.out(command === undefined ? help.rootHelp() : help.commandHelp(command));
     return exitCodes.ok;
   }
+  if (first === "__complete") {
+    return (await import("./completion/command.ts")).printCandidates(context, commands, rest);
+  }
   const { checkCount, looksOwn, parseArguments, unknownCommand } = await import("./arguments.ts");
   const command = findCommand(first);
   if (command === undefined) {
@@ -75,7 +80,8 @@ async function dispatch(context: Context, argv: readonly string[]): Promise<numb
     if (first.startsWith("-")) {
       throw new UsageError(`unknown shorthand flag: '${first[1] ?? ""}' in ${first}`);
     }
-    throw unknownCommand(first, [...commands.map(({ name }) => name), "help"]);
+    const names = commands.filter(({ hidden }) => !hidden).map(({ name }) => name);
+    throw unknownCommand(first, [...names, "help"]);
   }
   try {
     const parsed = parseArguments(command, rest);
@@ -84,7 +90,7 @@ async function dispatch(context: Context, argv: readonly string[]): Promise<numb
       return exitCodes.ok;
     }
     checkCount(command, parsed);
-    return await command.run(bound(context, parsed), parsed);
+    return await command.run(bound(context, parsed), parsed, commands);
   } catch (error) {
     return fail(context, error, looksOwn(command, rest));
   }

@@ -2,7 +2,7 @@
 
 import { parseArguments } from "../../src/cli/arguments.ts";
 import { Client, type Json } from "../../src/cli/client.ts";
-import { findCommand } from "../../src/cli/commands.ts";
+import { commands, findCommand } from "../../src/cli/commands.ts";
 import type { Context } from "../../src/cli/context.ts";
 import { readConfig } from "../../src/config/env.ts";
 
@@ -75,5 +75,5 @@ export async function runOn(
 ): Promise<number> {
   const command = findCommand(name);
   if (command === undefined) throw new Error(`no command ${name}`);
-  return command.run(context, parseArguments(command, argv));
+  return command.run(context, parseArguments(command, argv), commands);
 }
