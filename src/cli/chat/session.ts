@@ -164,7 +164,7 @@ class Chat {
     const { context, settings } = this.#session;
     const printer = new Printer(context, settings);
     const progress = new Progress(context);
-    progress.status("…");
+    progress.status("waiting");
     let final: Json = {};
     try {
       for await (const line of lines) {

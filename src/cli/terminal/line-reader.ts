@@ -126,6 +126,8 @@ export class LineReader {
       this.#terminal.input.setRawMode(false);
       this.#terminal.out(`${pasteOff}\r\n`);
       process.kill(process.pid, "SIGTSTP");
+      // Where nobody would wake us again, the system does not stop us: then we just go on.
+      this.#resumed();
       return;
     }
     if (this.#resolve === undefined) {

@@ -35,6 +35,8 @@ export class Progress implements Disposable {
   /** Loaded when there is something to draw: commands that never wait do not pay for it. */
   #draw: typeof LogUpdate | undefined;
   #loading = false;
+  /** Whether something is on the screen that is redrawn. */
+  #drawn = false;
 
   /** @param now milliseconds of a clock that never goes back; tests give their own */
   constructor(
@@ -99,14 +101,21 @@ export class Progress implements Disposable {
     this.#stop();
     this.#text = "";
     this.#bars.clear();
+    if (!this.#drawn) return;
     this.#draw?.clear();
-    this.#draw?.done();
+    this.#done();
   }
 
   [Symbol.dispose](): void {
     this.#finish();
     this.#stop();
-    this.#draw?.done();
+    this.#done();
+  }
+
+  /** Gives the cursor back, if it was taken. */
+  #done(): void {
+    if (this.#drawn) this.#draw?.done();
+    this.#drawn = false;
   }
 
   #stop(): void {
@@ -141,6 +150,7 @@ export class Progress implements Disposable {
     const lines = this.#lines();
     if (this.#draw === undefined || lines.length === 0) return;
     this.#frame++;
+    this.#drawn = true;
     const most = Math.max(1, this.#context.rows() - 1);
     this.#draw(lines.slice(-most).join("\n"));
   }
