@@ -30,7 +30,8 @@ def head(system, tools, spaced):
 
 
 def segments(dialogue):
-    """Pieces of a conversation: (text, learn). `learn` marks what the model itself must write.
+    """Pieces of a conversation: (text, learn). `learn` is true for what the model itself must write, false for
+    what others write, None for what the template writes and the model must never begin by itself.
 
     A dialogue is {"system", "tools", "spaced", "think", "turns"}; a turn is (role, text) or
     (role, text, thought).
@@ -41,7 +42,7 @@ def segments(dialogue):
         if role == "assistant":
             pieces.append(("<|im_start|>assistant\n", False))
             if dialogue.get("think"):
-                pieces.append(("<think>\n", False))
+                pieces.append(("<think>\n", None))
                 pieces.append((f"{thought}\n</think>\n\n", True))
             pieces.append((text + END, True))
             pieces.append(("\n", False))

@@ -2,14 +2,13 @@
 quantised to Q8_0, norms stay F32; nothing is permuted, because the network turns neighbouring pairs."""
 
 import argparse
+import ast
 import json
 import os
-import pickle
 
 import gguf
 import numpy as np
 
-from model import CONFIG
 from tokenizer import CONTROL, TEXT_MARKS
 
 parser = argparse.ArgumentParser()
@@ -18,8 +17,8 @@ parser.add_argument("--output", required=True)
 options = parser.parse_args()
 here = os.path.dirname(os.path.abspath(__file__))
 
-with open(os.path.join(options.folder, "checkpoint.pickle"), "rb") as file:
-    weights = pickle.load(file)[0]
+weights = np.load(os.path.join(options.folder, "weights.npz"))
+CONFIG = ast.literal_eval(str(weights["config"][0]))
 with open(os.path.join(options.folder, "tokenizer.json"), encoding="utf8") as file:
     tokenizer = json.load(file)
 
@@ -78,14 +77,14 @@ def norm(name, values):
 
 matrix("token_embd.weight", weights["embedding"])
 norm("output_norm.weight", weights["norm"])
-for index, layer in enumerate(weights["layers"]):
-    block = f"blk.{index}"
-    norm(f"{block}.attn_norm.weight", layer["attention_norm"])
+for index in range(CONFIG["layers"]):
+    layer, block = f"layers/{index}", f"blk.{index}"
+    norm(f"{block}.attn_norm.weight", weights[f"{layer}/attention_norm"])
     for name, key in (("attn_q", "q"), ("attn_k", "k"), ("attn_v", "v"), ("attn_output", "o")):
-        matrix(f"{block}.{name}.weight", layer[key])
-    norm(f"{block}.ffn_norm.weight", layer["feed_norm"])
+        matrix(f"{block}.{name}.weight", weights[f"{layer}/{key}"])
+    norm(f"{block}.ffn_norm.weight", weights[f"{layer}/feed_norm"])
     for name, key in (("ffn_gate", "gate"), ("ffn_up", "up"), ("ffn_down", "down")):
-        matrix(f"{block}.{name}.weight", layer[key])
+        matrix(f"{block}.{name}.weight", weights[f"{layer}/{key}"])
 
 writer.write_header_to_file()
 writer.write_kv_data_to_file()

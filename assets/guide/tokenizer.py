@@ -13,7 +13,7 @@ CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEXT_MARKS = ["<think>", "</think>", "<tool_call>", "</tool_call>"]
 
 
-def make(path, vocabulary=1024, samples=30_000):
+def make(path, vocabulary=2048, samples=60_000):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.Digits(individual_digits=True),

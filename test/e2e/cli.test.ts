@@ -70,7 +70,7 @@ describe.skipIf(!haveExecutable)("without a server", () => {
       "What is hutch?",
     );
     expect(code).toBe(0);
-    expect(stdout).toContain("serves large language models");
+    expect(stdout).toContain("runs large language models");
   });
 
   test("thinking is shown, and hidden when asked to", async () => {
@@ -140,7 +140,10 @@ describe.skipIf(!haveExecutable)("without a server", () => {
       undefined,
       env,
     );
-    expect({ code, answered: stdout.includes("serves") }).toEqual({ code: 0, answered: true });
+    expect({ code, answered: stdout.includes("runs large language models") }).toEqual({
+      code: 0,
+      answered: true,
+    });
     expect(await readdir(temp.path)).toHaveLength(1);
     await chmod(temp.path, 0o700);
   });
