@@ -81,19 +81,23 @@ function upToResponse(nodes: readonly Node[]): { nodes: Node[]; found: boolean }
   return { nodes: kept, found: false };
 }
 
+/** A template of neither messages nor responses gets the response behind it. */
+export function withResponse(template: Template): Template {
+  const uses = template.fields();
+  if (uses.has("messages") || uses.has("response")) return template;
+  return cachedTemplate(`${template.source}{{ .Response }}`);
+}
+
 /** Rounds of system, prompt and response, for templates that know no messages (template.md 3). */
 function renderRounds(template: Template, conversation: Conversation): string {
-  const uses = template.fields();
-  const withResponse = uses.has("response")
-    ? template
-    : cachedTemplate(`${template.source}{{ .Response }}`);
+  const complete = withResponse(template);
   const think = thinkFields(conversation.think);
   let out = "";
   let system = "";
   let prompt = "";
   let response = "";
   const flush = () => {
-    out += withResponse.render({ System: system, Prompt: prompt, Response: response, ...think });
+    out += complete.render({ System: system, Prompt: prompt, Response: response, ...think });
     system = "";
     prompt = "";
     response = "";
@@ -109,7 +113,7 @@ function renderRounds(template: Template, conversation: Conversation): string {
       response = content;
     }
   }
-  const last = withResponse.withRoot(upToResponse(withResponse.root).nodes);
+  const last = complete.withRoot(upToResponse(complete.root).nodes);
   return out + last.render({ System: system, Prompt: prompt, Response: response, ...think });
 }
 

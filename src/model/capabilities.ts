@@ -21,7 +21,7 @@ export type Capability =
 /** Who writes the prompt: a built-in renderer, the stored Go template, the GGUF's Jinja, or nobody. */
 export type TemplateChoice = "renderer" | "go" | "jinja" | "none";
 
-interface TemplateTraits {
+export interface TemplateTraits {
   readonly tools: boolean;
   readonly thinking: boolean;
   readonly insert: boolean;
@@ -74,21 +74,23 @@ function count(traits: TemplateTraits): number {
   return [traits.tools, traits.insert, traits.thinking].filter(Boolean).length;
 }
 
-function jinjaPreferred(jinja: TemplateTraits, go: TemplateTraits): boolean {
+/** Whether the Jinja template does more than the Go template beside it (template.md 8). */
+export function jinjaPreferred(jinja: TemplateTraits, go: TemplateTraits): boolean {
   if (count(jinja) > count(go)) return jinja.roundTrip || !go.roundTrip;
   const same =
     jinja.tools === go.tools && jinja.insert === go.insert && jinja.thinking === go.thinking;
   return same && jinja.tools && jinja.roundTrip && !go.roundTrip;
 }
 
+/** Whether a Go template writes the turns of harmony. */
+export function writesHarmony(template: string): boolean {
+  return template.includes("<|start|>") && template.includes("<|end|>");
+}
+
 /** gpt-oss models speak harmony, which their Go template writes. */
 function isHarmony(model: ModelContent): boolean {
   const { model_family: family } = model.config;
-  return (
-    /^gpt-?oss$/.test(family) &&
-    model.template?.includes("<|start|>") === true &&
-    model.template.includes("<|end|>")
-  );
+  return /^gpt-?oss$/.test(family) && model.template !== undefined && writesHarmony(model.template);
 }
 
 /** Name of the built-in parser that reads the model's output; undefined for none. */

@@ -1,8 +1,10 @@
 /**
- * Go templates for GGUFs that bring a well-known Jinja template (create.md 9). A GGUF's text is
- * compared with the plain form of each family's template by edit distance; under 100 the family's Go
- * template and stop texts are stored with the model. Families that are not here keep their Jinja.
+ * Go templates for GGUFs that bring a well-known Jinja template (create.md 9): the family whose Jinja
+ * text is less than 100 edits away gives its Go template and stop texts to the model. Of the known
+ * texts only prints are kept, one digit of 16 for each character: enough to count edits by, a few of
+ * them perhaps unseen, and no text. Anything else keeps its Jinja, which is better than a wrong match.
  */
+import prints from "./known-prints.json" with { type: "json" };
 
 export interface KnownTemplate {
   readonly name: string;
@@ -11,87 +13,271 @@ export interface KnownTemplate {
   readonly stop: readonly string[];
 }
 
-interface Family extends KnownTemplate {
-  /** The family's Jinja template in its plain forms. */
-  readonly jinja: readonly string[];
+interface Turn {
+  readonly before: string;
+  readonly after: string;
 }
 
-/** One turn after another, each with its role, closed by `end`; then the opening of the answer. */
+/** Each message between the texts of its role, then what opens the answer; other roles are left out. */
+function turns(roles: Readonly<Record<string, Turn>>, opening: string): string {
+  const branches = Object.entries(roles).map(
+    ([role, { before, after }]) => `if eq .Role "${role}" }}${before}{{ .Content }}${after}{{ `,
+  );
+  return `{{- range .Messages }}{{ ${branches.join("else ")}end }}{{ end }}${opening}`;
+}
+
+/** One form for all roles, each with its name. */
 function roleLoop(open: (role: string) => string, end: string): string {
   return `{{- range .Messages }}${open("{{ .Role }}")}{{ .Content }}${end}\n{{ end }}${open("assistant")}`;
 }
 
-const message = "message['role']";
-const content = "message['content']";
+/** System text as it is, then headed turns: `user`, text, `assistant`, text. */
+function headed(user: string, assistant: string, end = ""): string {
+  return turns(
+    {
+      system: { before: "", after: "\n\n" },
+      user: { before: `${user}\n`, after: "\n\n" },
+      assistant: { before: `${assistant}\n`, after: `${end}\n\n` },
+    },
+    `${assistant}\n`,
+  );
+}
 
-const families: readonly Family[] = [
+/** The system text opens the next user turn: there are only two roles. */
+function folded(between: string): string {
+  return [
+    '{{- $system := "" }}',
+    "{{- range .Messages }}",
+    '{{- if eq .Role "system" }}{{ $system = .Content }}',
+    '{{- else if eq .Role "user" }}<start_of_turn>user',
+    `{{ if $system }}{{ $system }}${between}{{ $system = "" }}{{ end }}{{ .Content }}<end_of_turn>`,
+    '{{ else if eq .Role "assistant" }}<start_of_turn>model',
+    "{{ .Content }}<end_of_turn>",
+    "{{ end }}",
+    "{{- end }}<start_of_turn>model",
+    "",
+  ].join("\n");
+}
+
+/** `[INST]` turns with the system text inside the next one. */
+function instructions(system: string, noSystem: string, close: string, next: string): string {
+  return [
+    '{{- $system := "" }}',
+    `{{- range $i, $message := .Messages }}`,
+    '{{- if eq .Role "system" }}{{ $system = .Content }}',
+    `{{- else if eq .Role "user" }}[INST] {{ if $system }}${system}{{ $system = "" }}{{ else }}${noSystem}{{ end }}{{ .Content }}${close}`,
+    `{{- else if eq .Role "assistant" }} {{ .Content }}</s>${next}`,
+    "{{- end }}",
+    "{{- end }}",
+  ].join("\n");
+}
+
+const command = (role: string) => `<|START_OF_TURN_TOKEN|><|${role}_TOKEN|>`;
+const correct = (role: string) => `GPT4 Correct ${role}: `;
+
+const families: readonly KnownTemplate[] = [
   {
     name: "chatml",
     template: roleLoop((role) => `<|im_start|>${role}\n`, "<|im_end|>"),
     stop: ["<|im_start|>", "<|im_end|>"],
-    jinja: [
-      `{% for message in messages %}{{'<|im_start|>' + ${message} + '\\n' + ${content} + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`,
-      `{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}{% for message in messages %}{{'<|im_start|>' + ${message} + '\\n' + ${content} + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`,
-      `{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a helpful assistant<|im_end|>\\n' }}{% endif %}{{'<|im_start|>' + ${message} + '\\n' + ${content} + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`,
-    ],
   },
   {
     name: "phi-3",
     template: roleLoop((role) => `<|${role}|>\n`, "<|end|>"),
     stop: ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"],
-    jinja: [
-      `{{ bos_token }}{% for message in messages %}{% if ${message} == 'user' %}{{'<|user|>' + '\\n' + ${content} + '<|end|>' + '\\n' + '<|assistant|>' + '\\n'}}{% elif ${message} == 'assistant' %}{{${content} + '<|end|>' + '\\n'}}{% endif %}{% endfor %}`,
-      `{% for message in messages %}{% if ${message} == 'user' %}{{ '<|user|>\\n' + ${content} + '<|end|>\\n' }}{% elif ${message} == 'assistant' %}{{ '<|assistant|>\\n' + ${content} + '<|end|>\\n' }}{% endif %}{% endfor %}`,
-      `{% for message in messages %}{% if ${message} == 'system' %}{{'<|system|>\\n' + ${content} + '<|end|>\\n'}}{% elif ${message} == 'user' %}{{'<|user|>\\n' + ${content} + '<|end|>\\n'}}{% elif ${message} == 'assistant' %}{{'<|assistant|>\\n' + ${content} + '<|end|>\\n'}}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% else %}{{ eos_token }}{% endif %}`,
-    ],
   },
   {
     name: "zephyr",
     template: roleLoop((role) => `<|${role}|>\n`, "</s>"),
     stop: ["<|system|>", "</s>", "<|user|>", "<|assistant|>"],
-    jinja: [
-      `{% for message in messages %}\n{% if ${message} == 'user' %}\n{{ '<|user|>\\n' + ${content} + eos_token }}\n{% elif ${message} == 'system' %}\n{{ '<|system|>\\n' + ${content} + eos_token }}\n{% elif ${message} == 'assistant' %}\n{{ '<|assistant|>\\n'  + ${content} + eos_token }}\n{% endif %}\n{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{% endif %}\n{% endfor %}`,
-    ],
   },
   {
     name: "llama3-instruct",
     template:
       "{{- range .Messages }}<|start_header_id|>{{ .Role }}<|end_header_id|>\n\n{{ .Content }}<|eot_id|>\n{{- end }}<|start_header_id|>assistant<|end_header_id|>\n\n",
     stop: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
-    jinja: [
-      `{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = '<|start_header_id|>' + ${message} + '<|end_header_id|>\\n\\n'+ ${content} | trim + '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}`,
-    ],
+  },
+  {
+    name: "alfred",
+    template:
+      "{{- range .Messages }}<start_{{ .Role }}>{{ .Content }}<end_message>{{ end }}<start_assistant>",
+    stop: ["<start_system>", "<end_message>", "<start_user>", "<start_assistant>"],
+  },
+  {
+    name: "alpaca",
+    template: headed("### Instruction:", "### Response:"),
+    stop: ["### Instruction:", "### Response"],
+  },
+  {
+    name: "magicoder",
+    template: headed("@@ Instruction", "@@ Response"),
+    stop: ["@@ Instruction", "@@ Response"],
+  },
+  {
+    name: "starcoder2-instruct",
+    template: headed("### Instruction", "### Response", "<|endoftext|>"),
+    stop: ["### Instruction", "### Response", "<|endoftext|>"],
+  },
+  {
+    name: "chatqa",
+    template: turns(
+      {
+        system: { before: "System: ", after: "\n\n" },
+        user: { before: "User: ", after: "\n\n" },
+        assistant: { before: "Assistant: ", after: "\n\n" },
+      },
+      "Assistant:",
+    ),
+    stop: ["System:", "User:", "Assistant:", "<|begin_of_text|>"],
+  },
+  {
+    name: "codellama-70b-instruct",
+    template:
+      "{{- range .Messages }}Source: {{ .Role }}\n\n {{ .Content }} <step> {{ end }}Source: assistant\nDestination: user\n\n ",
+    stop: ["Source:", "Destination:", "<step>"],
+  },
+  {
+    name: "command-r",
+    template: turns(
+      {
+        system: { before: command("SYSTEM"), after: "<|END_OF_TURN_TOKEN|>" },
+        user: { before: command("USER"), after: "<|END_OF_TURN_TOKEN|>" },
+        assistant: { before: command("CHATBOT"), after: "<|END_OF_TURN_TOKEN|>" },
+      },
+      command("CHATBOT"),
+    ),
+    stop: ["<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>"],
+  },
+  {
+    name: "falcon-instruct",
+    template: turns(
+      {
+        system: { before: "System: ", after: "\n" },
+        user: { before: "User:\n", after: "\n" },
+        assistant: { before: "Falcon:\n", after: "\n" },
+      },
+      "Falcon:\n",
+    ),
+    stop: ["User:", "Assistant:"],
+  },
+  {
+    name: "gemma-instruct",
+    template: folded("\n"),
+    stop: ["<start_of_turn>", "<end_of_turn>"],
+  },
+  {
+    name: "gemma3-instruct",
+    template: folded("\n\n"),
+    stop: ["<end_of_turn>"],
+  },
+  {
+    name: "granite-instruct",
+    template: turns(
+      {
+        system: { before: "System:\n", after: "\n\n" },
+        user: { before: "Question:\n", after: "\n\n" },
+        assistant: { before: "Answer:\n", after: "\n\n" },
+      },
+      "Answer:\n",
+    ),
+    stop: ["System:", "Question:", "Answer:"],
+  },
+  {
+    name: "llama2-chat",
+    template: instructions(
+      "<<SYS>>\n{{ $system }}\n<</SYS>>\n\n",
+      "<<SYS>><</SYS>>\n\n",
+      " [/INST]",
+      "<s>",
+    ),
+    stop: ["[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"],
+  },
+  {
+    name: "mistral-instruct",
+    template: instructions("{{ $system }}\n\n", "", "[/INST]", ""),
+    stop: ["<|im_start|>", "<|im_end|>"],
+  },
+  {
+    name: "openchat",
+    template: turns(
+      {
+        system: { before: correct("System"), after: "<|end_of_turn|>" },
+        user: { before: correct("User"), after: "<|end_of_turn|>" },
+        assistant: { before: correct("Assistant"), after: "<|end_of_turn|>" },
+      },
+      correct("Assistant").trimEnd(),
+    ),
+    stop: ["<|end_of_turn|>"],
+  },
+  {
+    name: "solar-instruct",
+    template: turns(
+      {
+        system: { before: "### System:\n", after: "\n\n" },
+        user: { before: "### User:\n", after: "\n\n" },
+        assistant: { before: "### Assistant:\n", after: "</s>\n\n" },
+      },
+      "### Assistant:\n",
+    ),
+    stop: ["### System:", "### User:", "### Assistant"],
   },
 ];
 
-/** Edit distance in code points, or `limit` as soon as it cannot be less. */
-export function editDistance(a: readonly string[], b: readonly string[], limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit;
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    let least = i;
-    for (let j = 1; j <= b.length; j++) {
-      const change = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const cost = Math.min(change, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1);
-      row.push(cost);
-      if (cost < least) least = cost;
-    }
-    if (least >= limit) return limit;
-    previous = row;
+/** Fewest edits at which a text is no longer the known one. */
+const limit = 100;
+
+/** One digit of 16 for each code point. */
+export function printOf(text: string): string {
+  let print = "";
+  for (const character of text) {
+    // A multiplier under which the characters that Jinja uses most get different digits.
+    print += (Math.imul(character.codePointAt(0) ?? 0, 374_761_393) >>> 28).toString(16);
   }
-  return Math.min(limit, previous[b.length] ?? limit);
+  return print;
 }
 
-/** The family whose template a Jinja text is, or nearly is; undefined for all others. */
-export function knownTemplate(jinja: string): KnownTemplate | undefined {
-  const text = [...jinja];
-  let best: { family: Family; distance: number } | undefined;
-  for (const family of families) {
-    for (const form of family.jinja) {
-      const distance = editDistance(text, [...form], best?.distance ?? 100);
-      if (distance < (best?.distance ?? 100)) best = { family, distance };
+/** Edits between two prints, or `most` as soon as they cannot be fewer. Only the band that counts is looked at. */
+export function editDistance(a: string, b: string, most: number): number {
+  if (Math.abs(a.length - b.length) >= most) return most;
+  let previous = Int32Array.from({ length: b.length + 1 }, (_, i) => i);
+  let row = new Int32Array(b.length + 1);
+  for (let i = 1; i <= a.length; i++) {
+    const from = Math.max(1, i - most);
+    const to = Math.min(b.length, i + most);
+    row[from - 1] = from === 1 ? i : most;
+    let least = row[from - 1] as number;
+    for (let j = from; j <= to; j++) {
+      const change = (previous[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      // Outside the band everything costs too much.
+      const above = j === i + most ? most : (previous[j] as number) + 1;
+      const cost = Math.min(change, above, (row[j - 1] as number) + 1);
+      row[j] = cost;
+      if (cost < least) least = cost;
     }
+    if (least >= most) return most;
+    [previous, row] = [row, previous];
   }
-  return best?.family;
+  return Math.min(most, previous[b.length] as number);
+}
+
+/** The family whose template a Jinja text is, or nearly is; the nearest, or the first of those. */
+export function knownTemplate(jinja: string): KnownTemplate | undefined {
+  const print = printOf(jinja);
+  let name: string | undefined;
+  let distance = limit;
+  for (const known of prints) {
+    const found = editDistance(print, known.print, distance);
+    if (found >= distance) continue;
+    name = known.name;
+    distance = found;
+  }
+  return families.find((family) => family.name === name);
+}
+
+/** Names of all families with a template. */
+export const knownNames: readonly string[] = families.map(({ name }) => name);
+
+/** A family's template by its name. */
+export function familyNamed(name: string): KnownTemplate | undefined {
+  return families.find((family) => family.name === name);
 }

@@ -11,6 +11,7 @@ const defaultBounds: Bounds = { steps: 2_000_000, output: 64 * 2 ** 20 };
 
 export class Template {
   readonly #tree: Tree;
+  #identifiers: ReadonlySet<string> | undefined;
   #fields: ReadonlySet<string> | undefined;
 
   constructor(
@@ -46,14 +47,19 @@ export class Template {
     return new Template(this.source, { ...this.#tree, root });
   }
 
-  /** Names of all fields used anywhere, lower-cased (`.Messages` → `messages`). */
-  fields(): ReadonlySet<string> {
-    if (this.#fields === undefined) {
+  /** Names of all fields and variables used anywhere, in lower case (`.Messages` → `messages`, `$x`). */
+  identifiers(): ReadonlySet<string> {
+    if (this.#identifiers === undefined) {
       const found = new Set<string>();
-      for (const nodes of [this.#tree.root, ...this.#tree.defined.values()])
-        collectNodes(nodes, found);
-      this.#fields = found;
+      for (const nodes of this.#tree.defined.values()) collectNodes(nodes, found);
+      this.#identifiers = found;
     }
+    return this.#identifiers;
+  }
+
+  /** Names of all fields used anywhere, in lower case. */
+  fields(): ReadonlySet<string> {
+    this.#fields ??= new Set([...this.identifiers()].filter((name) => !name.startsWith("$")));
     return this.#fields;
   }
 }
@@ -78,7 +84,7 @@ function collectOperand(operand: Expression, found: Set<string>): void {
     for (const name of names) found.add(name.toLowerCase());
   };
   if (operand.kind === "field") add(operand.names);
-  else if (operand.kind === "variable") add(operand.fields);
+  else if (operand.kind === "variable") add([operand.name, ...operand.fields]);
   else if (operand.kind === "pipe") collectPipe(operand.pipe, found);
   else if (operand.kind === "chain") {
     add(operand.fields);

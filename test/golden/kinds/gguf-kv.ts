@@ -10,7 +10,7 @@ import {
   readArray,
   readGguf,
 } from "../../../src/model/gguf/reader.ts";
-import type { KindContext } from "./context.ts";
+import { type KindContext, sharedPath } from "./context.ts";
 
 interface FileVector {
   file: string;
@@ -31,9 +31,10 @@ interface Corrupt {
 
 /** A file of the vectors; undefined when it lies in a tree that is not here. */
 function locate(dir: string, file: string): string | undefined {
-  const path = file.startsWith("data/")
-    ? resolve(dir, "../..", file)
-    : resolve(process.env.HUTCH_LLAMA_SOURCE ?? "/nonexistent", file.replace(/^llama\.cpp\//, ""));
+  if (file.startsWith("data/")) return sharedPath(dir, file);
+  const source = process.env.HUTCH_LLAMA_SOURCE;
+  if (source === undefined) return undefined;
+  const path = resolve(source, file.replace(/^llama\.cpp\//, ""));
   return existsSync(path) ? path : undefined;
 }
 

@@ -1,8 +1,7 @@
 /** Built-in renderers: the prompt of each shared conversation. */
-import { join } from "node:path";
 import type { ChatMessage, ThinkWish, Tool, ToolCall } from "../../../src/chat/messages.ts";
 import { rendererNamed } from "../../../src/chat/renderers/table.ts";
-import type { KindRunner } from "./context.ts";
+import { type KindRunner, sharedPath } from "./context.ts";
 
 interface WireMessage {
   role: string;
@@ -61,7 +60,7 @@ export function whereTheyPart(actual: unknown, wanted: unknown): string {
 
 export const renderers: KindRunner = async (data, { dir, check, skip }) => {
   const render = rendererNamed(String(data.renderer));
-  const shared = await Bun.file(join(dir, String(data.conversations))).json();
+  const shared = await Bun.file(sharedPath(dir, `golden/vectors/${data.conversations}`)).json();
   const conversations = new Map<string, WireConversation>(
     (shared.conversations as WireConversation[]).map((one) => [one.id, one]),
   );

@@ -10,6 +10,7 @@ import { options } from "./options.ts";
 import { parsers } from "./parsers.ts";
 import { renderers } from "./renderers.ts";
 import { templateLanguage } from "./template-language.ts";
+import { templateMatch } from "./template-match.ts";
 import { templateRender } from "./template-render.ts";
 
 const runners: Readonly<Record<string, KindRunner>> = {
@@ -20,6 +21,7 @@ const runners: Readonly<Record<string, KindRunner>> = {
   names,
   options,
   "template-language": templateLanguage,
+  "template-match": templateMatch,
   "template-render": templateRender,
 };
 

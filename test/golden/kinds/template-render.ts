@@ -1,11 +1,22 @@
 /** Go templates of the library over the shared conversations, and what is read off the templates. */
-import { join } from "node:path";
 import type { Tool } from "../../../src/chat/messages.ts";
 import { markImages } from "../../../src/chat/prompt.ts";
-import { renderGo, renderSuffix } from "../../../src/chat/render-go.ts";
+import {
+  cachedTemplate,
+  renderGo,
+  renderSuffix,
+  withResponse,
+} from "../../../src/chat/render-go.ts";
 import { thinkTagsOf, toolTagOf } from "../../../src/chat/template-marks.ts";
-import { chooseTemplate, goTraits, jinjaTraits } from "../../../src/model/capabilities.ts";
-import type { KindContext, KindRunner } from "./context.ts";
+import {
+  goTraits,
+  jinjaPreferred,
+  jinjaTraits,
+  type TemplateTraits,
+  writesHarmony,
+} from "../../../src/model/capabilities.ts";
+import { knownTemplate } from "../../../src/model/known-templates.ts";
+import { type KindContext, type KindRunner, sharedPath } from "./context.ts";
 import { chatMessage, thinkWish, whereTheyPart } from "./renderers.ts";
 
 interface Conversation {
@@ -29,10 +40,10 @@ interface Row {
 }
 
 async function templateText(dir: string, row: Row): Promise<{ go: string; jinja?: string }> {
-  const file = Bun.file(join(dir, "../../data", row.file));
+  const file = Bun.file(sharedPath(dir, `data/${row.file}`));
   if (row.pair === undefined) return { go: await file.text() };
   const pair = (await file.json())[row.pair];
-  return { go: pair.ollama.template, jinja: pair.gguf?.text ?? pair.jinja ?? pair.gguf };
+  return { go: pair.ollama.template, jinja: pair.gguf };
 }
 
 function render(source: string, conversation: Conversation): Rendered {
@@ -55,21 +66,49 @@ function normal(rendered: Rendered | undefined): unknown {
   return typeof rendered === "string" ? rendered : { error: rendered !== undefined };
 }
 
-function checkFacts(row: Row, go: string, jinja: unknown, context: KindContext): void {
-  const { facts } = row;
-  const tags = thinkTagsOf(go);
-  const traits = goTraits(go);
-  const actual: Record<string, unknown> = {
+function listed(traits: TemplateTraits): string[] {
+  return (["tools", "insert", "thinking"] as const).filter((name) => traits[name]);
+}
+
+function factsOfGo(source: string): Record<string, unknown> {
+  // The reference was asked after it had put the response behind templates without one.
+  const template = withResponse(cachedTemplate(source));
+  const tags = thinkTagsOf(source);
+  const traits = goTraits(source);
+  return {
+    vars: [...template.identifiers()].sort(),
+    response_appended: withResponse(template) !== template,
     think_open: tags?.open ?? "",
     think_close: tags?.close ?? "",
-    tool_tag: toolTagOf(go),
+    tool_tag: toolTagOf(source),
     tool_round_trip: traits.roundTrip,
+    capabilities: listed(traits),
+    harmony_if_gptoss: writesHarmony(source),
   };
-  const wanted = Object.fromEntries(Object.keys(actual).map((key) => [key, facts[key]]));
-  context.check(`${row.id} facts`, actual, wanted);
-  void jinja;
-  void chooseTemplate;
-  void jinjaTraits;
+}
+
+function factsOfJinja(source: string, go: string): Record<string, unknown> {
+  const traits = jinjaTraits(source);
+  return {
+    jinja_capabilities: listed(traits),
+    jinja_tool_round_trip: traits.roundTrip,
+    jinja_preferred: jinjaPreferred(traits, goTraits(go)),
+    jinja_matches_builtin: knownTemplate(source)?.name ?? null,
+  };
+}
+
+function checkFacts(row: Row, go: string, jinja: string | undefined, context: KindContext): void {
+  const { facts } = row;
+  const actual = factsOfGo(go);
+  if (jinja !== undefined) Object.assign(actual, factsOfJinja(jinja, go));
+  for (const [name, wanted] of Object.entries(facts)) {
+    const sorted = Array.isArray(wanted) && name === "vars" ? wanted.toSorted() : wanted;
+    context.check(
+      `${row.id} ${name}`,
+      actual[name],
+      sorted === "" && !(name in actual) ? undefined : sorted,
+    );
+  }
 }
 
 export const templateRender: KindRunner = async (data, context) => {
