@@ -5,7 +5,7 @@
  */
 import type { TemplateRequest } from "../engine/engine.ts";
 import type { SpecialTexts } from "../engine/special-texts.ts";
-import { ContextOverflowError, UnsupportedError } from "../errors.ts";
+import { ContextOverflowError, InvalidRequestError, UnsupportedError } from "../errors.ts";
 import type { TemplateChoice } from "../model/capabilities.ts";
 import type { ChatMessage, Conversation } from "./messages.ts";
 import { renderGo } from "./render-go.ts";
@@ -26,6 +26,8 @@ export interface PromptSource {
   readonly thinkTags: readonly string[];
   /** Old thinking is cut from the history (family qwen3, model deepseek-r1). */
   readonly stripsThinking: boolean;
+  /** The model looks at one image at a time (family mllama). */
+  readonly oneImage?: boolean;
 }
 
 /** What the engine does for prompts. */
@@ -83,6 +85,11 @@ export function jinjaRequest(conversation: Conversation): TemplateRequest {
     },
     addGenerationPrompt: true,
   };
+}
+
+/** Whether a model wants its old thinking cut from the history. `model`: the name without its tag. */
+export function stripsThinking(family: string, model: string): boolean {
+  return family === "qwen3" || model === "deepseek-r1";
 }
 
 /** Cuts leading `<think>…</think>` from assistant messages before the last user message. */
@@ -153,6 +160,11 @@ export async function fitChat(
   engine: PromptEngine,
   options: FitOptions,
 ): Promise<FittedPrompt> {
+  if (source.oneImage && conversation.messages.some(({ images = [] }) => images.length > 1)) {
+    throw new InvalidRequestError(
+      "this model only supports one image while more than one image requested",
+    );
+  }
   const { value, pieces: cut } = markConversation(engine.specials, conversation, source.thinkTags);
   const { messages } = value;
   // Others are served between marking, rendering and counting: each takes its time for a long history.

@@ -11,8 +11,10 @@ import {
   markImages,
   type PromptEngine,
   type PromptSource,
+  stripsThinking,
 } from "../../chat/prompt.ts";
 import { renderGo, renderSuffix } from "../../chat/render-go.ts";
+import { resolveRenderer } from "../../chat/renderers/choice.ts";
 import { ImageMarkers } from "../../chat/renderers/turns.ts";
 import { type Marked, markConversation, markTexts } from "../../chat/user-text.ts";
 import type { LoadedModel, PromptPart, TextPart } from "../../engine/engine.ts";
@@ -64,9 +66,14 @@ function sourceOf({ deps, model }: PromptContext): PromptSource {
   return {
     choice: chooseTemplate(model, deps.config.goTemplate),
     goTemplate: template,
-    renderer: config.renderer,
+    renderer: resolveRenderer(
+      config.renderer ?? "",
+      [model.shortName, model.name.model],
+      config.model_type ?? "",
+    ),
     thinkTags: tags === undefined ? [] : [tags.open, tags.close],
-    stripsThinking: config.model_family === "qwen3" || model.name.model === "deepseek-r1",
+    stripsThinking: stripsThinking(config.model_family, model.name.model),
+    oneImage: config.model_families?.includes("mllama") ?? false,
   };
 }
 

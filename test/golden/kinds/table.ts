@@ -8,6 +8,7 @@ import { modelfile } from "./modelfile.ts";
 import { names } from "./names.ts";
 import { options } from "./options.ts";
 import { parsers } from "./parsers.ts";
+import { promptBuild } from "./prompt-build.ts";
 import { renderers } from "./renderers.ts";
 import { templateLanguage } from "./template-language.ts";
 import { templateMatch } from "./template-match.ts";
@@ -20,6 +21,7 @@ const runners: Readonly<Record<string, KindRunner>> = {
   modelfile,
   names,
   options,
+  "prompt-build": promptBuild,
   "template-language": templateLanguage,
   "template-match": templateMatch,
   "template-render": templateRender,
