@@ -5,7 +5,7 @@
  */
 import type { TemplateRequest } from "../engine/engine.ts";
 import type { SpecialTexts } from "../engine/special-texts.ts";
-import { ContextOverflowError, InvalidRequestError, UnsupportedError } from "../errors.ts";
+import { ContextOverflowError, InvalidRequestError, StoreError } from "../errors.ts";
 import type { TemplateChoice } from "../model/capabilities.ts";
 import type { ChatMessage, Conversation } from "./messages.ts";
 import { renderGo } from "./render-go.ts";
@@ -113,7 +113,7 @@ export function markImages(messages: readonly ChatMessage[]): ChatMessage[] {
   return messages.map((message) => ({ ...message, content: images.mark(message) }));
 }
 
-/** @throws TemplateError, EngineError (the template's own words), UnsupportedError */
+/** @throws TemplateError, EngineError (the template's own words), StoreError for a renderer that is none */
 export async function renderChat(
   source: PromptSource,
   conversation: Conversation,
@@ -125,7 +125,7 @@ export async function renderChat(
   const wanted = { ...conversation, messages };
   if (source.choice === "renderer") {
     const render = rendererNamed(source.renderer ?? "");
-    if (render === undefined) throw new UnsupportedError(`unknown renderer "${source.renderer}"`);
+    if (render === undefined) throw new StoreError(`unknown renderer "${source.renderer}"`);
     return render(wanted);
   }
   const marked = { ...wanted, messages: markImages(messages) };

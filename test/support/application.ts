@@ -13,7 +13,7 @@ import { createScheduler } from "../../src/scheduler/pool.ts";
 import type { Scheduler } from "../../src/scheduler/scheduler.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import { createMetrics, poolEvents } from "../../src/server/operations/metrics.ts";
-import { ggufBytes } from "./gguf.ts";
+import { ggufBytes, tinyLlama } from "./gguf.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 
 export interface Application extends AsyncDisposable {
@@ -38,7 +38,7 @@ export interface Application extends AsyncDisposable {
   /** Stores a blob. Returns its digest. */
   upload(bytes: Uint8Array): Promise<string>;
   /** Stores a model under a name. */
-  create(name: string, fields?: Record<string, unknown>): Promise<void>;
+  create(name: string, fields?: Record<string, unknown>, architecture?: string): Promise<void>;
 }
 
 /** Keeps the messages of errors; the rest is dropped. */
@@ -130,8 +130,12 @@ export function openApplication(
         .map((line) => JSON.parse(line));
     },
     upload,
-    async create(name, fields = {}) {
-      const digest = await upload(ggufBytes());
+    async create(name, fields = {}, architecture = "llama") {
+      const metadata: Record<string, string | number> = { "general.architecture": architecture };
+      for (const [key, value] of Object.entries(tinyLlama)) {
+        if (typeof value === "number") metadata[key.replace("llama", architecture)] = value;
+      }
+      const digest = await upload(ggufBytes({ metadata }));
       const wanted = { model: name, files: { "model.gguf": digest }, stream: false, ...fields };
       const { status, body } = await post("/api/create", wanted);
       if (status !== 200) throw new Error(`create ${name}: ${JSON.stringify(body)}`);

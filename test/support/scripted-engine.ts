@@ -22,6 +22,13 @@ export type Step = string | Error | Promise<unknown>;
 export interface Answer {
   readonly steps: readonly Step[];
   readonly reason?: "stop" | "length";
+  /** Counts and times of the last event, where the engine's own do not do. */
+  readonly counts?: Partial<
+    Pick<
+      Extract<GenerateEvent, { type: "done" }>,
+      "promptTokens" | "promptNs" | "evalTokens" | "evalNs"
+    >
+  >;
 }
 
 export class ScriptedEngine implements Engine {
@@ -148,6 +155,7 @@ class ScriptedModel implements LoadedModel {
         promptNs: 3000,
         evalTokens: codePoints(text).length + 1,
         evalNs: 4000,
+        ...answer?.counts,
         ...(request.wantContext ? { context: codePoints(prompt + text) } : {}),
       };
     } finally {

@@ -1,5 +1,6 @@
 /** Which runner checks which kind of vectors. */
 
+import { chatStream } from "./chat-stream.ts";
 import type { KindRunner } from "./context.ts";
 import { formatting } from "./formatting.ts";
 import { ggufKv } from "./gguf-kv.ts";
@@ -15,6 +16,7 @@ import { templateMatch } from "./template-match.ts";
 import { templateRender } from "./template-render.ts";
 
 const runners: Readonly<Record<string, KindRunner>> = {
+  "chat-stream": chatStream,
   formatting,
   "gguf-kv": ggufKv,
   keepalive,
