@@ -22,6 +22,7 @@ export const errorCodes = [
   "modelfile",
   "store",
   "registry",
+  "archive",
   "unsupported",
   "busy",
   "draining",
@@ -138,6 +139,11 @@ export class ModelfileError extends AppError {
 /** The store could not be read or written (permissions, disk full, damaged manifest). */
 export class StoreError extends AppError {
   readonly code = "store";
+}
+
+/** An archive of models is not what it should be, or cannot be made. */
+export class ArchiveError extends AppError {
+  readonly code = "archive";
 }
 
 /** A registry refused, answered nonsense, or could not be reached. */

@@ -280,6 +280,51 @@ const rm: Command = {
   run: async (context, parsed) => (await import("./models.ts")).remove(context, parsed),
 };
 
+const verify: Command = {
+  name: "verify",
+  usage: "[MODEL]",
+  summary: "Check the stored models' content",
+  flags: [
+    { name: "repair", kind: "bool", help: "Pull again what is damaged or missing" },
+    insecure,
+    quiet,
+  ],
+  count: [0, 1],
+  completes: "models",
+  own: true,
+  variables: ["MODELS"],
+  examples: [["hutch verify", "Hash every blob again and say which are not what they should be"]],
+  run: async (context, parsed) => (await import("./verify.ts")).verify(context, parsed),
+};
+
+const exportModel: Command = {
+  name: "export",
+  usage: "MODEL FILE.tar",
+  summary: "Write a model to an archive (OCI image layout)",
+  flags: [quiet],
+  count: [2, 2],
+  completes: "models",
+  own: true,
+  variables: ["MODELS"],
+  examples: [["hutch export guide guide.tar", "One file, for a machine without a network"]],
+  run: async (context, parsed) => (await import("./archive.ts")).exportArchive(context, parsed),
+};
+
+const importModel: Command = {
+  name: "import",
+  usage: "FILE.tar",
+  summary: "Take models from an archive into the store",
+  flags: [
+    { name: "name", kind: "text", help: "Name for the model instead of the archive's" },
+    quiet,
+  ],
+  count: [1, 1],
+  own: true,
+  variables: ["MODELS"],
+  examples: [["hutch import guide.tar", "Every blob is checked on its way in"]],
+  run: async (context, parsed) => (await import("./archive.ts")).importArchive(context, parsed),
+};
+
 /** Commands that talk to ollama.com or start other programs: named, so that the answer is clear. */
 function foreign(name: string, usage: string, summary: string): Command {
   const most = usage === "" ? 0 : many;
@@ -328,6 +373,9 @@ export const commands: readonly Command[] = [
   ps,
   cp,
   rm,
+  verify,
+  exportModel,
+  importModel,
   embed,
   completion,
   man,

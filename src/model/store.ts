@@ -223,11 +223,6 @@ export class Store {
     return found === undefined ? new Set() : digestsOf(found.manifest);
   }
 
-  /** Removes those of some blobs that no readable manifest mentions, unless NOPRUNE says to keep them. */
-  removeUnused(candidates: ReadonlySet<string>): void {
-    if (!this.#noPrune) this.#removeUnmentioned(candidates);
-  }
-
   /** Names of all manifests whose path is a valid name, sorted. */
   names(): ModelName[] {
     const found: ModelName[] = [];
@@ -309,7 +304,7 @@ export class Store {
   writeManifest(name: ModelName, config: Layer, layers: readonly Layer[]): void {
     const old = this.#tryManifest(name);
     this.#writeManifestBytes(name, renderManifest(config, layers));
-    if (old !== undefined && !this.#noPrune) this.#removeUnmentioned(digestsOf(old.manifest));
+    if (old !== undefined && !this.#noPrune) this.removeUnmentioned(digestsOf(old.manifest));
   }
 
   #tryManifest(name: ModelName): StoredManifest | undefined {
@@ -354,11 +349,12 @@ export class Store {
     }
     const old = this.#tryManifest(stored);
     rmSync(file);
-    if (old !== undefined) this.#removeUnmentioned(digestsOf(old.manifest));
+    if (old !== undefined) this.removeUnmentioned(digestsOf(old.manifest));
     this.#removeEmptyFolders(dirname(file));
   }
 
-  #removeUnmentioned(candidates: ReadonlySet<string>): void {
+  /** Removes those of some blobs that no readable manifest mentions. */
+  removeUnmentioned(candidates: ReadonlySet<string>): void {
     const mentioned = new Set<string>();
     for (const { manifest } of this.manifests()) {
       for (const digest of digestsOf(manifest)) mentioned.add(digest);

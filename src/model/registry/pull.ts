@@ -124,7 +124,7 @@ function* removeUnused(
   if (old.size === 0 || store.keepsUnused) return;
   yield { status: "removing unused layers" };
   try {
-    store.removeUnused(old);
+    store.removeUnmentioned(old);
   } catch (error) {
     yield { status: `couldn't remove unused layers: ${errorMessage(error)}` };
   }

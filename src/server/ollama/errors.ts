@@ -25,6 +25,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   modelfile: 400,
   store: 500,
   registry: 500,
+  archive: 400,
   unsupported: 501,
   busy: 503,
   draining: 503,

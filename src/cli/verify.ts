@@ -1,0 +1,120 @@
+/** `hutch verify [MODEL]`: hashes again what the store holds; `--repair` pulls what is damaged. */
+import { renameSync, rmSync } from "node:fs";
+import { errorMessage, UsageError } from "../errors.ts";
+import { silentLogger } from "../logger.ts";
+import { humanBytes } from "../model/human.ts";
+import { displayName, isValidName, type ModelName, parseName } from "../model/name.ts";
+import { pullModel } from "../model/registry/pull.ts";
+import { createTransfers } from "../model/registry/transfers.ts";
+import { Store } from "../model/store.ts";
+import { type BlobVerdict, modelsOf, planVerification, verifyBlob } from "../model/verify.ts";
+import { isOn, type ParsedArguments } from "./arguments.ts";
+import type { Context } from "./context.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { Progress } from "./terminal/progress.ts";
+
+/** The name that an argument means. @throws UsageError */
+export function nameArgument(text: string): ModelName {
+  const name = parseName(text);
+  if (!isValidName(name)) throw new UsageError(`"${text}" is no name of a model`);
+  return name;
+}
+
+/** The store of this machine; these commands never ask a server. */
+export function localStore({ config }: Context): Store {
+  return new Store(config.modelsFolder, { noPrune: config.noPrune, logger: silentLogger });
+}
+
+export async function verify(context: Context, parsed: ParsedArguments): Promise<number> {
+  const store = localStore(context);
+  const [text] = parsed.positionals;
+  const only = text === undefined ? undefined : nameArgument(text);
+  const { blobs, unreadable, models } = planVerification(store, only);
+  const bad: BlobVerdict[] = [];
+  {
+    using progress = new Progress(context, { quiet: isOn(parsed, "quiet") });
+    const sizes = [...blobs.keys()].map((digest) => Bun.file(store.blobPath(digest)).size);
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    let read = 0;
+    for (const [digest, names] of blobs) {
+      const verdict = await verifyBlob(store, digest, names, (bytes) => {
+        read += bytes;
+        progress.transfer("verify", "verifying", Math.min(read, total), total);
+      });
+      if (verdict.state !== "sound") bad.push(verdict);
+    }
+  }
+  for (const { name, reason } of unreadable) {
+    context.out(`unreadable ${displayName(name)}: ${reason}\n`);
+  }
+  for (const each of bad) {
+    context.out(`${each.state} ${each.digest} (${modelsOf(each)}): ${each.reason}\n`);
+  }
+  const wrong = bad.length + unreadable.length;
+  const bytes = [...blobs.keys()].reduce((sum, d) => sum + Bun.file(store.blobPath(d)).size, 0);
+  if (wrong === 0) {
+    context.out(
+      `${count(models, "model")}, ${count(blobs.size, "blob")}, ${humanBytes(bytes)}: all sound\n`,
+    );
+    return exitCodes.ok;
+  }
+  if (isOn(parsed, "repair")) {
+    const broken = new Map<string, ModelName>();
+    for (const { name } of unreadable) broken.set(displayName(name), name);
+    for (const each of bad) for (const name of each.models) broken.set(displayName(name), name);
+    return repair(context, parsed, store, bad, [...broken.values()]);
+  }
+  context.out(
+    `${count(wrong, "problem")} in ${count(models, "model")}: hutch verify --repair pulls them again\n`,
+  );
+  return exitCodes.error;
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+/** Pulls broken models again; a damaged blob is only given up when the right one is there. */
+async function repair(
+  context: Context,
+  parsed: ParsedArguments,
+  store: Store,
+  bad: readonly BlobVerdict[],
+  models: readonly ModelName[],
+): Promise<number> {
+  const transfers = createTransfers(store, context.config, silentLogger);
+  const aside = bad
+    .filter(({ state }) => state === "damaged")
+    .map(({ digest }) => ({
+      path: store.blobPath(digest),
+      moved: `${store.blobPath(digest)}-damaged`,
+    }));
+  for (const { path, moved } of aside) renameSync(path, moved);
+  let failed = 0;
+  const insecure = isOn(parsed, "insecure");
+  const { signal } = new AbortController();
+  for (const name of models) {
+    try {
+      using progress = new Progress(context, { quiet: isOn(parsed, "quiet") });
+      for await (const { status, digest, total, completed = 0 } of pullModel({
+        transfers,
+        store,
+        name,
+        insecure,
+        signal,
+      })) {
+        if (digest === undefined) progress.status(status);
+        else progress.transfer(digest, status, completed, total ?? 0);
+      }
+      context.out(`repaired ${displayName(name)}\n`);
+    } catch (error) {
+      failed++;
+      context.out(`could not repair ${displayName(name)}: ${errorMessage(error)}\n`);
+    }
+  }
+  for (const { path, moved } of aside) {
+    if (await Bun.file(path).exists()) rmSync(moved, { force: true });
+    else renameSync(moved, path);
+  }
+  return failed === 0 ? exitCodes.ok : exitCodes.error;
+}
