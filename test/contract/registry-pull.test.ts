@@ -136,6 +136,21 @@ describe("pulling", () => {
     });
   });
 
+  test("is what create does for a base that is not there, by https", async () => {
+    const from = `${registry.host}/u/base`;
+    const { status, body } = await application.post("/api/create", {
+      model: "x",
+      from,
+      stream: false,
+    });
+    const url = `https://${registry.host}/v2/u/base/manifests/latest`;
+    expect([status, (body as { error: string }).error]).toEqual([
+      500,
+      expect.stringContaining(`pull model manifest: Get "${url}": `),
+    ]);
+    expect(await names()).toEqual([]);
+  });
+
   test("refuses http:// in a name without insecure", async () => {
     const model = `http://${registry.host}/u/m`;
     expect(await application.post("/api/pull", { model })).toEqual({
