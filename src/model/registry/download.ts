@@ -16,6 +16,7 @@ import { FrontHasher } from "./front.ts";
 import { firstPace, mostStreams, nextPace, type Pace, slowerPace } from "./pace.ts";
 import { PartialBlob } from "./partial.ts";
 import { addRange, gapsIn, type Range } from "./ranges.ts";
+import type { RemoteBlob } from "./remote-manifest.ts";
 import { mayRetry, pauseMs, retriesExceeded } from "./retry.ts";
 import type { RegistrySession } from "./session.ts";
 import { type BlobBody, BlobSource } from "./source.ts";
@@ -24,8 +25,9 @@ import { pause } from "./wait.ts";
 
 /** Bytes that one request asks for. */
 const segmentSize = 16 * 2 ** 20;
-/** Bytes that are collected before they are written. */
+/** Bytes that are collected before they are written, and for how long on a slow line, milliseconds. */
 const batchSize = 512 * 1024;
+const batchMs = 250;
 /** Bytes of progress after which earlier failures of a segment are forgotten. */
 const forgetAfter = 256 * 1024;
 /** Times that a segment is started anew because it is slow. */
@@ -42,9 +44,8 @@ export class DamagedDownloadError extends RegistryError {
 
 export interface DownloadOptions {
   readonly session: RegistrySession;
-  readonly digest: Digest;
-  /** Bytes, from the manifest. */
-  readonly size: number;
+  /** With its size. */
+  readonly blob: RemoteBlob;
   /** Final path of the blob. */
   readonly path: string;
   /** Called with the bytes that are there, now and then. */
@@ -57,7 +58,7 @@ export interface DownloadOptions {
 
 /** Downloads a blob, going on from what is there. @throws RegistryError, StoreError, AbortError */
 export async function downloadBlob(options: DownloadOptions): Promise<void> {
-  const partial = await PartialBlob.open(options.path, options.size);
+  const partial = await PartialBlob.open(options.path, options.blob.size);
   const download = new Download(options, partial);
   let actual: Digest;
   try {
@@ -66,9 +67,9 @@ export async function downloadBlob(options: DownloadOptions): Promise<void> {
     await partial.pause();
     throw error;
   }
-  if (actual !== options.digest) {
+  if (actual !== options.blob.digest) {
     await partial.discard();
-    throw new DamagedDownloadError(options.digest, actual);
+    throw new DamagedDownloadError(options.blob.digest, actual);
   }
   await partial.finish();
 }
@@ -91,16 +92,15 @@ class Download {
   #wake: () => void = () => {};
 
   constructor(options: DownloadOptions, partial: PartialBlob) {
-    const { session, digest, size } = options;
     this.#options = options;
     this.#partial = partial;
-    this.#source = new BlobSource(session, digest, size);
+    this.#source = new BlobSource(options.session, options.blob);
     this.#hasher = new FrontHasher(partial);
   }
 
   /** Fetches what is missing. Returns the digest of what is there then. */
   async run(): Promise<Digest> {
-    const { signal, size, onProgress } = this.#options;
+    const { signal, onProgress } = this.#options;
     const leave = () => this.#fail(abortReason(signal));
     if (signal.aborted) throw abortReason(signal);
     signal.addEventListener("abort", leave, { once: true });
@@ -120,7 +120,7 @@ class Download {
       signal.removeEventListener("abort", leave);
     }
     if (this.#failure !== undefined) throw this.#failure;
-    return this.#hasher.digest(size);
+    return this.#hasher.digest(this.#partial.total);
   }
 
   #fail(error: unknown): void {
@@ -165,7 +165,7 @@ class Download {
 
   /** Fetches a segment, with as many tries as it takes. */
   async #stream([start, end]: Range): Promise<void> {
-    const { retryMs, logger, digest } = this.#options;
+    const { retryMs, logger, blob } = this.#options;
     let at = start;
     let tries = 0;
     let slow = 0;
@@ -181,7 +181,7 @@ class Download {
         if (error instanceof SlowError) slow++;
         else tries++;
         logger.debug("a part of a download failed", {
-          digest,
+          digest: blob.digest,
           at,
           tries,
           error: errorMessage(error),
@@ -204,12 +204,12 @@ class Download {
     mayBeSlow: boolean,
     reached: (position: number) => void,
   ): Promise<number> {
-    const { digest, session } = this.#options;
+    const { blob, session } = this.#options;
     const controller = new AbortController();
     const leave = () => controller.abort(this.#controller.signal.reason);
     if (this.#controller.signal.aborted) leave();
     this.#controller.signal.addEventListener("abort", leave, { once: true });
-    const what = `${digest.slice(7, 19)} from byte ${start}`;
+    const what = `${blob.digest.slice(7, 19)} from byte ${start}`;
     const { stallMs } = session.http;
     try {
       const answer = await this.#source.open([start, end], controller.signal);
@@ -244,12 +244,14 @@ class Download {
     let batch: Uint8Array[] = [];
     let batchStart = start;
     let batchBytes = 0;
+    let flushedAt = performance.now();
     const flush = async () => {
       if (batchBytes === 0) return;
       const [chunks, at] = [batch, batchStart];
       batchStart += batchBytes;
       batch = [];
       batchBytes = 0;
+      flushedAt = performance.now();
       await this.#partial.write(chunks, at);
       this.#hasher.take(chunks, at);
       reached(batchStart);
@@ -268,7 +270,7 @@ class Download {
         if (chunk.length === 0) continue;
         batch.push(chunk);
         batchBytes += chunk.length;
-        if (batchBytes >= batchSize) await flush();
+        if (batchBytes >= batchSize || performance.now() - flushedAt > batchMs) await flush();
       }
     } finally {
       // What arrived before a failure is kept.

@@ -139,30 +139,28 @@ export class Downloads {
       }
       // Between the look and the lock the blob may have come.
       if (existsSync(path)) continue;
-      if (await this.#locked(session, blob.digest, size, path, shared, signal, lock)) return;
+      if (await this.#locked(session, { ...blob, size }, shared, signal, lock)) return;
     }
   }
 
   /** Downloads with the lock held. Returns false when another process took the lock meanwhile. */
   async #locked(
     session: RegistrySession,
-    digest: Digest,
-    size: number,
-    path: string,
+    blob: RemoteBlob,
     shared: SharedDownload,
     signal: AbortSignal,
     lock: FileLock,
   ): Promise<boolean> {
-    if (size === 0) {
+    const { digest } = blob;
+    if (blob.size === 0) {
       await this.#store.putStream((async function* () {})(), digest);
       return true;
     }
     try {
       await downloadBlob({
         session,
-        digest,
-        size,
-        path,
+        blob,
+        path: this.#store.blobPath(digest),
         onProgress: (completed) => {
           shared.completed = completed;
         },

@@ -6,6 +6,7 @@ import { errorMessage, isAbortError, RegistryError } from "../../errors.ts";
 import type { Digest } from "../digest.ts";
 import type { ModelName } from "../name.ts";
 import type { Store } from "../store.ts";
+import { findShards, refusesShards } from "./hub.ts";
 import { fetchManifest, type RemoteManifest } from "./remote-manifest.ts";
 import { RegistrySession } from "./session.ts";
 import { checkSpace } from "./space.ts";
@@ -28,6 +29,11 @@ export interface TransferRequest {
   /** Use plain http. */
   readonly insecure: boolean;
   readonly signal: AbortSignal;
+  /**
+   * Makes a model of stored files (name of the file → digest): for models that a hub keeps in shards.
+   * Without it such a model is refused in the hub's words.
+   */
+  readonly create?: (files: Readonly<Record<string, string>>) => AsyncGenerator<TransferStatus>;
 }
 
 /** Time between two signs of life to other processes for blobs without a manifest, milliseconds. */
@@ -59,7 +65,14 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
     key: transfers.key,
   });
   yield { status: "pulling manifest" };
-  const manifest = await modelManifest(session, name.tag, transfers, signal);
+  let manifest: RemoteManifest;
+  try {
+    manifest = await modelManifest(session, name.tag, transfers, signal);
+  } catch (error) {
+    if (request.create === undefined || !refusesShards(error)) throw error;
+    yield* pullShards(request, request.create, session, name.tag);
+    return;
+  }
   const needed = () => manifest.blobs.filter(({ digest }) => !store.hasBlob(digest));
   checkSpace(store, manifest.blobs);
   const timer = setInterval(() => {
@@ -94,6 +107,27 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
   }
   yield* removeUnused(store, before, new Set(manifest.blobs.map(({ digest }) => digest)));
   yield { status: "success" };
+}
+
+/** A model that a hub keeps in shards: they are fetched like blobs, and made into one model here. */
+async function* pullShards(
+  { store, transfers, signal }: TransferRequest,
+  create: NonNullable<TransferRequest["create"]>,
+  session: RegistrySession,
+  tag: string,
+): AsyncGenerator<TransferStatus> {
+  const shards = await findShards(session, tag, signal);
+  checkSpace(store, shards);
+  for (const shard of shards) {
+    for await (const progress of transfers.downloads.fetch(session, shard, signal)) {
+      yield blobStatus("pulling", progress);
+    }
+    store.touch(shard.digest);
+  }
+  yield { status: "verifying sha256 digest" };
+  yield* create(Object.fromEntries(shards.map(({ file, digest }) => [file, digest])));
+  // What was merged into one file is needed no more.
+  if (!store.keepsUnused) store.removeUnmentioned(new Set(shards.map(({ digest }) => digest)));
 }
 
 async function modelManifest(

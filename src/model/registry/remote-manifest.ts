@@ -18,6 +18,8 @@ export interface RemoteBlob {
   readonly digest: Digest;
   /** Bytes; 0 when the manifest does not say. */
   readonly size: number;
+  /** Where the registry has it, when not where blobs are. */
+  readonly path?: string;
 }
 
 export interface RemoteManifest {

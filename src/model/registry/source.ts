@@ -6,6 +6,7 @@ import { RegistryError } from "../../errors.ts";
 import type { Digest } from "../digest.ts";
 import { isRedirect, locationOf, mostRedirects, sameOrigin } from "./address.ts";
 import type { Range } from "./ranges.ts";
+import type { RemoteBlob } from "./remote-manifest.ts";
 import { type RegistrySession, statusError } from "./session.ts";
 
 /** Bytes of a blob on their way. */
@@ -26,13 +27,15 @@ export class BlobSource {
   readonly #session: RegistrySession;
   readonly #digest: Digest;
   readonly #size: number;
+  readonly #path: string;
   /** The address on another host that the registry last led to. */
   #direct: URL | undefined;
 
-  constructor(session: RegistrySession, digest: Digest, size: number) {
+  constructor(session: RegistrySession, blob: RemoteBlob) {
     this.#session = session;
-    this.#digest = digest;
-    this.#size = size;
+    this.#digest = blob.digest;
+    this.#size = blob.size;
+    this.#path = blob.path ?? session.blobPath(blob.digest);
   }
 
   /**
@@ -59,7 +62,7 @@ export class BlobSource {
   /** Sends the request to the known address, or finds one by asking the registry. */
   async #request(headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const { http, base } = this.#session;
-    let url = this.#direct ?? new URL(this.#session.blobPath(this.#digest), base);
+    let url = this.#direct ?? new URL(this.#path, base);
     let left = this.#direct !== undefined;
     for (let hops = 0; ; hops++) {
       const response = left

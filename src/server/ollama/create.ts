@@ -1,21 +1,13 @@
 /** `POST /api/create` (api.md 10, 14). */
 import { Elysia } from "elysia";
-import { TemplateError } from "../../chat/gotemplate/errors.ts";
-import { parseTemplate } from "../../chat/gotemplate/template.ts";
-import {
-  InvalidRequestError,
-  ModelNotFoundError,
-  OptionError,
-  UnsupportedError,
-} from "../../errors.ts";
+import { ModelNotFoundError, OptionError, UnsupportedError } from "../../errors.ts";
 import { createModel } from "../../model/create/create.ts";
 import { type CreateRequest, checkCreateRequest } from "../../model/create/request.ts";
-import { parseName, pullForm, splitReference } from "../../model/name.ts";
-import { pullModel } from "../../model/registry/pull.ts";
 import type { ServerDeps } from "../deps.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { recordOf } from "../operations/records.ts";
 import { isLoopback } from "../plugins/hosts.ts";
+import { createTools } from "./create-tools.ts";
 import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import { fromOldForm, isOldForm } from "./old-create.ts";
@@ -68,15 +60,6 @@ function createRequest(body: CreateBody, old: Partial<CreateRequest>): CreateReq
   };
 }
 
-function checkTemplate(template: string): void {
-  try {
-    parseTemplate(template);
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
-    throw new InvalidRequestError(`template error: ${error.message}`, { cause: error });
-  }
-}
-
 /** Clients that came through a proxy are not on this machine, whatever their address says. */
 function isLocalClient(request: Request): boolean {
   const forwarded = request.headers.has("x-forwarded-for") || request.headers.has("forwarded");
@@ -96,16 +79,7 @@ async function create(deps: ServerDeps, body: CreateBody, request: Request): Pro
     });
   }
   const scope = runScope(request);
-  const progress = createModel(deps.store, wanted, {
-    checkTemplate,
-    jobs: deps.jobs,
-    pull: (from, signal) => {
-      const name = parseName(pullForm(splitReference(from)));
-      return pullModel({ ...deps, name, insecure: false, signal });
-    },
-    logger: deps.logger,
-    signal: scope.signal,
-  });
+  const progress = createModel(deps.store, wanted, createTools(deps, scope.signal));
   if (body.stream === false) {
     try {
       let last: unknown = {};

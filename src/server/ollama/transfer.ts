@@ -1,10 +1,12 @@
 /** `POST /api/pull` and `POST /api/push` (api.md 11). */
 import { Elysia } from "elysia";
 import { ModelNameError, ModelRequiredError, RegistryError } from "../../errors.ts";
+import { createModel } from "../../model/create/create.ts";
 import { fullName, isValidName, parseName, pullForm, splitReference } from "../../model/name.ts";
 import { pullModel, type TransferStatus } from "../../model/registry/pull.ts";
 import { pushModel } from "../../model/registry/push.ts";
 import type { ServerDeps } from "../deps.ts";
+import { createTools } from "./create-tools.ts";
 import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import { TransferBody } from "./schemas.ts";
@@ -42,7 +44,20 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
   if (!isValidName(name)) throw new ModelNameError("invalid model name");
   const { store, transfers } = deps;
   const insecure = body.insecure === true;
-  return answer((signal) => pullModel({ transfers, store, name, insecure, signal }), body, request);
+  return answer(
+    (signal) =>
+      pullModel({
+        transfers,
+        store,
+        name,
+        insecure,
+        signal,
+        create: (files) =>
+          createModel(store, { model: fullName(name), files }, createTools(deps, signal)),
+      }),
+    body,
+    request,
+  );
 }
 
 function push(deps: ServerDeps, body: TransferBody, request: Request): Promise<Response> {
