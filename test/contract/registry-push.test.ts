@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseDigest } from "../../src/model/digest.ts";
 import { type Application, openApplication } from "../support/application.ts";
 import { type FakeRegistry, sha256, startFakeRegistry } from "../support/fake-registry.ts";
 
@@ -114,6 +115,43 @@ describe("pushing", () => {
       return new Response("unknown", { status: 404 });
     };
     expect((await push()).at(-1)).toEqual({ status: "success" });
+  });
+
+  test("goes on where an earlier push was refused in the middle", async () => {
+    const content = new Uint8Array(40_000_000);
+    for (let i = 0; i < content.length; i += 1000) content[i] = i % 251;
+    const digest = sha256(content);
+    await application.store.putStream(
+      (async function* () {
+        yield content;
+      })(),
+      parseDigest(digest),
+    );
+    const file = join(application.store.root, "manifests", registry.host, "u/m/latest");
+    const layer = { mediaType: "x", digest, size: content.length };
+    writeFileSync(file, JSON.stringify({ schemaVersion: 2, layers: [layer] }));
+    const ranges: (string | null)[] = [];
+    let refuse = true;
+    registry.intercept = (request) => {
+      if (request.method !== "PATCH") return undefined;
+      const range = request.headers.get("content-range");
+      ranges.push(range);
+      return refuse && range?.startsWith("32000000-")
+        ? new Response("not now", { status: 403 })
+        : undefined;
+    };
+    expect((await push()).at(-1)).toEqual({ error: "http status 403 Forbidden: not now" });
+    expect(stored().some((name) => name.includes("-upload-"))).toBe(true);
+    refuse = false;
+    expect((await push()).at(-1)).toEqual({ status: "success" });
+    expect(ranges).toEqual([
+      "0-15999999",
+      "16000000-31999999",
+      "32000000-39999999",
+      "32000000-39999999",
+    ]);
+    expect(registry.blobs.has(digest)).toBe(true);
+    expect(stored().some((name) => name.includes("-upload-"))).toBe(false);
   });
 
   test("follows relative upload addresses", async () => {

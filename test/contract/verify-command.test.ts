@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { findCommand } from "../../src/cli/commands.ts";
+import { commands, findCommand } from "../../src/cli/commands.ts";
 import { type Application, openApplication } from "../support/application.ts";
 import { testContext } from "../support/command-line.ts";
 import { type FakeRegistry, startFakeRegistry } from "../support/fake-registry.ts";
@@ -24,7 +24,7 @@ async function hutch(...argv: string[]): Promise<[code: number, out: string]> {
   const command = findCommand(argv[0] ?? "");
   if (command === undefined) throw new Error(`no command ${argv[0]}`);
   const context = testContext({ env: { HOME: application.home } });
-  const code = await command.run(context, parseArguments(command, argv.slice(1)));
+  const code = await command.run(context, parseArguments(command, argv.slice(1)), commands);
   return [code, context.printed.out];
 }
 

@@ -105,7 +105,13 @@ class Upload {
   }
 
   async run(): Promise<void> {
-    if (!(await this.#goOn()) && (await this.#begin())) return;
+    if (!(await this.#goOn())) {
+      let mounted = false;
+      await this.#retrying(async () => {
+        mounted = await this.#begin();
+      });
+      if (mounted) return;
+    }
     for (const part of partsOf(this.#offset, this.#size, this.#partSize)) {
       await this.#retrying(() => this.#part(part));
       if (this.#failure !== undefined) break;
@@ -297,8 +303,10 @@ class Upload {
     const line = `${response.status} ${response.statusText}`.trim();
     const text = error.message.replace(/^\d+: /, "");
     const message = `http status ${line}: ${text}`;
-    rmSync(this.#notePath, { force: true });
-    if ([400, 404, 416].includes(response.status)) return new ForgottenUploadError(message);
+    if ([400, 404, 416].includes(response.status)) {
+      rmSync(this.#notePath, { force: true });
+      return new ForgottenUploadError(message);
+    }
     return new RegistryError(message, {
       status: response.status,
       transient: error.transient,
