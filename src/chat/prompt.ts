@@ -8,7 +8,7 @@ import type { SpecialTexts } from "../engine/special-texts.ts";
 import { ContextOverflowError, InvalidRequestError, StoreError } from "../errors.ts";
 import type { TemplateChoice } from "../model/capabilities.ts";
 import type { ChatMessage, Conversation } from "./messages.ts";
-import { renderGo } from "./render-go.ts";
+import { renderGoInTurns } from "./render-go.ts";
 import { rendererNamed } from "./renderers/table.ts";
 import { ImageMarkers } from "./renderers/turns.ts";
 import { ThinkingSplitter } from "./thinking.ts";
@@ -130,7 +130,7 @@ export async function renderChat(
   }
   const marked = { ...wanted, messages: markImages(messages) };
   if (source.choice === "go" && source.goTemplate !== undefined) {
-    return renderGo(source.goTemplate, marked);
+    return renderGoInTurns(source.goTemplate, marked);
   }
   return engine.applyTemplate(jinjaRequest(marked));
 }

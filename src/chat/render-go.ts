@@ -1,8 +1,10 @@
 /** A conversation through a Go template, in the three shapes that templates expect (template.md 1 to 3). */
 import { messageValue, toolsValue } from "./go-values.ts";
-import { parseTemplate, type Template } from "./gotemplate/template.ts";
+import type { Rendering } from "./gotemplate/execute.ts";
+import { atOnce, parseTemplate, type Template } from "./gotemplate/template.ts";
 import type { Expression, Node, Pipe } from "./gotemplate/tree.ts";
 import type { ChatMessage, Conversation, ThinkWish } from "./messages.ts";
+import { inTurns } from "./turns.ts";
 
 /** Parsed templates by text; a model's template is parsed once. */
 const parsed = new Map<string, Template>();
@@ -89,46 +91,59 @@ export function withResponse(template: Template): Template {
 }
 
 /** Rounds of system, prompt and response, for templates that know no messages (template.md 3). */
-function renderRounds(template: Template, conversation: Conversation): string {
+function* renderRounds(template: Template, conversation: Conversation): Rendering {
   const complete = withResponse(template);
   const think = thinkFields(conversation.think);
   let out = "";
   let system = "";
   let prompt = "";
   let response = "";
-  const flush = () => {
-    out += complete.render({ System: system, Prompt: prompt, Response: response, ...think });
+  const flush = function* (): Rendering<void> {
+    const round = { System: system, Prompt: prompt, Response: response, ...think };
+    out += yield* complete.rendering(round);
+    yield;
     system = "";
     prompt = "";
     response = "";
   };
   for (const { role, content } of collate(conversation.messages).messages) {
     if (role === "system") {
-      if (prompt !== "" || response !== "") flush();
+      if (prompt !== "" || response !== "") yield* flush();
       system = content;
     } else if (role === "user") {
-      if (response !== "") flush();
+      if (response !== "") yield* flush();
       prompt = content;
     } else if (role === "assistant") {
       response = content;
     }
   }
   const last = complete.withRoot(upToResponse(complete.root).nodes);
-  return out + last.render({ System: system, Prompt: prompt, Response: response, ...think });
+  const round = { System: system, Prompt: prompt, Response: response, ...think };
+  return out + (yield* last.rendering(round));
 }
 
-/** @throws TemplateError when the template fails */
-export function renderGo(source: string, conversation: Conversation): string {
+function* rendering(source: string, conversation: Conversation): Rendering {
   const template = cachedTemplate(source);
-  if (!template.fields().has("messages")) return renderRounds(template, conversation);
+  if (!template.fields().has("messages")) return yield* renderRounds(template, conversation);
   const { system, messages } = collate(conversation.messages);
-  return template.render({
+  yield;
+  return yield* template.rendering({
     System: system,
     Messages: messages.map(messageValue),
     Tools: toolsValue(conversation.tools),
     Response: "",
     ...thinkFields(conversation.think),
   });
+}
+
+/** @throws TemplateError when the template fails */
+export function renderGo(source: string, conversation: Conversation): string {
+  return atOnce(rendering(source, conversation));
+}
+
+/** The same, with others served in between. @throws TemplateError */
+export function renderGoInTurns(source: string, conversation: Conversation): Promise<string> {
+  return inTurns(rendering(source, conversation));
 }
 
 /** Fill in the middle: only prompt and suffix (api.md 5). @throws TemplateError */

@@ -1,18 +1,22 @@
-/** The evaluator. Bounded in steps and texts: a template that loops or explodes ends in an error. */
+/**
+ * The evaluator. Bounded in steps and texts: a template that loops or explodes ends in an error. It
+ * runs as a generator that pauses in loops, so that a long conversation need not be rendered in one go.
+ */
 import { byteLength } from "./bytes.ts";
 import { CallError, TemplateError } from "./errors.ts";
 import { callFunction, checkCount } from "./functions.ts";
 import { Overflow } from "./literals.ts";
 import { format, noFlags, printValue } from "./print.ts";
-import type {
-  BranchNode,
-  Command,
-  Expression,
-  Node,
-  Pipe,
-  Place,
-  TemplateNode,
-  Tree,
+import {
+  type BranchNode,
+  type Command,
+  type Expression,
+  isBranch,
+  type Node,
+  type Pipe,
+  type Place,
+  type TemplateNode,
+  type Tree,
 } from "./tree.ts";
 import { entriesOf, isNothing, isTrue, Struct, sortedEntries, textOf, typeName } from "./values.ts";
 
@@ -25,6 +29,12 @@ export interface Bounds {
 
 /** Deepest nesting of templates that call each other. */
 const deepestCalls = 200;
+
+/** Steps between two pauses: about a millisecond. */
+const stepsAPause = 5_000;
+
+/** A rendering with pauses; it returns the text. */
+export type Rendering<T = string> = Generator<undefined, T>;
 
 /** Longest piece of the template in an error. */
 const longest = 200;
@@ -47,6 +57,7 @@ export class Executor {
   readonly #out: string[] = [];
   #length = 0;
   #steps = 0;
+  #pauseAt = stepsAPause;
   #variables: Variable[];
   #calls = 0;
   #name = "";
@@ -60,8 +71,8 @@ export class Executor {
   }
 
   /** @throws TemplateError */
-  run(nodes: readonly Node[], dot: unknown): string {
-    this.#list(nodes, dot);
+  *run(nodes: readonly Node[], dot: unknown): Rendering {
+    yield* this.#list(nodes, dot);
     return this.#out.join("");
   }
 
@@ -95,50 +106,38 @@ export class Executor {
     this.#out.push(text);
   }
 
-  #list(nodes: readonly Node[], dot: unknown): Flow {
+  *#list(nodes: readonly Node[], dot: unknown): Rendering<Flow> {
     for (const node of nodes) {
-      const flow = this.#node(node, dot);
+      this.#place = node;
+      this.#step();
+      let flow: Flow = "next";
+      if (node.kind === "text") this.#write(node.text);
+      else if (node.kind === "action") this.#action(node.pipe, dot);
+      else if (node.kind === "range") flow = yield* this.#range(node, dot);
+      else if (node.kind === "template") yield* this.#template(node, dot);
+      else if (isBranch(node)) flow = yield* this.#branch(node, dot);
+      else flow = node.kind;
       if (flow !== "next") return flow;
     }
     return "next";
   }
 
-  #node(node: Node, dot: unknown): Flow {
-    this.#place = node;
-    this.#step();
-    switch (node.kind) {
-      case "text":
-        this.#write(node.text);
-        return "next";
-      case "action": {
-        const value = this.#pipe(node.pipe, dot);
-        if (node.pipe.declares.length === 0) this.#write(printValue(value));
-        return "next";
-      }
-      case "if":
-      case "with":
-        return this.#branch(node, dot);
-      case "range":
-        return this.#range(node, dot);
-      case "template":
-        this.#template(node, dot);
-        return "next";
-      default:
-        return node.kind;
-    }
+  #action(pipe: Pipe, dot: unknown): void {
+    const value = this.#pipe(pipe, dot);
+    if (pipe.declares.length === 0) this.#write(printValue(value));
   }
 
-  #branch(node: BranchNode, dot: unknown): Flow {
+  *#branch(node: BranchNode, dot: unknown): Rendering<Flow> {
     const scope = this.#variables.length;
     const value = this.#pipe(node.pipe, dot);
     const flow = isTrue(value)
-      ? this.#list(node.body, node.kind === "with" ? value : dot)
-      : this.#list(node.otherwise, dot);
+      ? yield* this.#list(node.body, node.kind === "with" ? value : dot)
+      : yield* this.#list(node.otherwise, dot);
     this.#variables.length = scope;
     return flow;
   }
 
-  #template(node: TemplateNode, dot: unknown): void {
+  *#template(node: TemplateNode, dot: unknown): Rendering<void> {
     const body = this.#tree.defined.get(node.name);
     if (body === undefined) this.#fail(`template ${JSON.stringify(node.name)} not defined`);
     if (++this.#calls > deepestCalls) {
@@ -148,13 +147,13 @@ export class Executor {
     const outer = { variables: this.#variables, name: this.#name };
     this.#variables = [{ name: "$", value }];
     this.#name = node.name;
-    this.#list(body, value);
+    yield* this.#list(body, value);
     this.#variables = outer.variables;
     this.#name = outer.name;
     this.#calls--;
   }
 
-  #range(node: BranchNode, dot: unknown): Flow {
+  *#range(node: BranchNode, dot: unknown): Rendering<Flow> {
     const scope = this.#variables.length;
     const value = this.#pipe(node.pipe, dot);
     const { declares, assigns } = node.pipe;
@@ -169,14 +168,18 @@ export class Executor {
     for (const [key, item] of this.#rounds(value, names.length)) {
       ran = true;
       this.#step();
+      if (this.#steps >= this.#pauseAt) {
+        this.#pauseAt = this.#steps + stepsAPause;
+        yield;
+      }
       const [first, second] = names;
       if (first !== undefined) first.value = keyed ? key : item;
       if (second !== undefined) second.value = item;
-      flow = this.#list(node.body, item);
+      flow = yield* this.#list(node.body, item);
       this.#variables.length = inner;
       if (flow === "break") break;
     }
-    if (!ran) flow = this.#list(node.otherwise, dot);
+    if (!ran) flow = yield* this.#list(node.otherwise, dot);
     this.#variables.length = scope;
     // The loop has taken its own breaks; one of the other branch is for the loop around it.
     return ran ? "next" : flow;

@@ -1,13 +1,21 @@
 /** Go text/template as Ollama's templates use it: parse once, render many times. */
 import { wellFormed } from "./bytes.ts";
 import { TemplateError } from "./errors.ts";
-import { type Bounds, Executor } from "./execute.ts";
+import { type Bounds, Executor, type Rendering } from "./execute.ts";
 import { functionNames } from "./functions.ts";
 import { parse } from "./parse.ts";
 import { type Expression, isBranch, type Node, type Pipe, type Tree } from "./tree.ts";
 
 /** Enough for any prompt; a template that needs more is broken or hostile. */
 const defaultBounds: Bounds = { steps: 2_000_000, output: 64 * 2 ** 20 };
+
+/** The text of a rendering, without minding its pauses. @throws TemplateError */
+export function atOnce(rendering: Rendering): string {
+  for (;;) {
+    const step = rendering.next();
+    if (step.done) return step.value;
+  }
+}
 
 export class Template {
   readonly #tree: Tree;
@@ -23,13 +31,19 @@ export class Template {
   }
 
   /**
+   * Renders with pauses.
    * @throws TemplateError in Go's words, also when it needs more than `bounds`; what it wrote so far is
    * lost
    */
-  render(data: unknown, bounds: Bounds = defaultBounds): string {
+  *rendering(data: unknown, bounds: Bounds = defaultBounds): Rendering {
     const dot = data ?? undefined;
     const executor = new Executor(this.source, this.#tree, dot, bounds);
-    return wellFormed(executor.run(this.#tree.root, dot));
+    return wellFormed(yield* executor.run(this.#tree.root, dot));
+  }
+
+  /** Renders at once. @throws as `rendering` */
+  render(data: unknown, bounds: Bounds = defaultBounds): string {
+    return atOnce(this.rendering(data, bounds));
   }
 
   /** Top-level nodes. */

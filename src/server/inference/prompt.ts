@@ -13,7 +13,7 @@ import {
   type PromptSource,
   stripsThinking,
 } from "../../chat/prompt.ts";
-import { renderGo, renderSuffix } from "../../chat/render-go.ts";
+import { renderGoInTurns, renderSuffix } from "../../chat/render-go.ts";
 import { resolveRenderer } from "../../chat/renderers/choice.ts";
 import { ImageMarkers } from "../../chat/renderers/turns.ts";
 import { type Marked, markConversation, markTexts } from "../../chat/user-text.ts";
@@ -225,7 +225,7 @@ export async function generatePrompt(
   if (wanted.template !== "") {
     const { value, pieces } = markConversation(specials, wanted.conversation);
     const messages = markImages(value.messages);
-    return rest(pieces(renderGo(wanted.template, { ...value, messages })));
+    return rest(pieces(await renderGoInTurns(wanted.template, { ...value, messages })));
   }
   // Without any template the prompt is the text itself (`{{ .Prompt }}`).
   if (choice === "none") return rest([bare]);
