@@ -8,6 +8,7 @@ import type { SpecialTexts } from "../engine/special-texts.ts";
 import { ContextOverflowError, InvalidRequestError, StoreError } from "../errors.ts";
 import type { TemplateChoice } from "../model/capabilities.ts";
 import type { ChatMessage, Conversation } from "./messages.ts";
+import { harmonyNames } from "./parsers/harmony.ts";
 import { renderGoInTurns } from "./render-go.ts";
 import { rendererNamed } from "./renderers/table.ts";
 import { ImageMarkers } from "./renderers/turns.ts";
@@ -24,6 +25,8 @@ export interface PromptSource {
   readonly renderer: string | undefined;
   /** Tags of the model's thinking, when it has any. */
   readonly thinkTags: readonly string[];
+  /** The model speaks harmony: its tools have names and its thinking levels that format knows. */
+  readonly harmony?: boolean;
   /** Old thinking is cut from the history (family qwen3, model deepseek-r1). */
   readonly stripsThinking: boolean;
   /** The model looks at one image at a time (family mllama). */
@@ -113,6 +116,32 @@ export function markImages(messages: readonly ChatMessage[]): ChatMessage[] {
   return messages.map((message) => ({ ...message, content: images.mark(message) }));
 }
 
+/** A conversation in harmony's terms (output-parsing.md 5 K): tools by identifiers, no level above high. */
+export function harmonyTerms(conversation: Conversation): Conversation {
+  const { messages, tools, think } = conversation;
+  const names = harmonyNames(tools);
+  const named = (name: string) => names.get(name) ?? name;
+  return {
+    messages: messages.map((message) => ({
+      ...message,
+      ...(message.toolName === undefined ? {} : { toolName: named(message.toolName) }),
+      ...(message.toolCalls === undefined
+        ? {}
+        : {
+            toolCalls: message.toolCalls.map((call) => ({
+              ...call,
+              function: { ...call.function, name: named(call.function.name) },
+            })),
+          }),
+    })),
+    tools: tools.map((tool) => ({
+      ...tool,
+      function: { ...tool.function, name: named(tool.function.name) },
+    })),
+    think: think?.level === "max" ? { ...think, level: "high" } : think,
+  };
+}
+
 /** @throws TemplateError, EngineError (the template's own words), StoreError for a renderer that is none */
 export async function renderChat(
   source: PromptSource,
@@ -122,13 +151,14 @@ export async function renderChat(
   const messages = source.stripsThinking
     ? withoutOldThinking(conversation.messages)
     : conversation.messages;
-  const wanted = { ...conversation, messages };
+  const plain = { ...conversation, messages };
+  const wanted = source.harmony ? harmonyTerms(plain) : plain;
   if (source.choice === "renderer") {
     const render = rendererNamed(source.renderer ?? "");
     if (render === undefined) throw new StoreError(`unknown renderer "${source.renderer}"`);
     return render(wanted);
   }
-  const marked = { ...wanted, messages: markImages(messages) };
+  const marked = { ...wanted, messages: markImages(wanted.messages) };
   if (source.choice === "go" && source.goTemplate !== undefined) {
     return renderGoInTurns(source.goTemplate, marked);
   }

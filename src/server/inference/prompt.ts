@@ -20,7 +20,7 @@ import { type Marked, markConversation, markTexts } from "../../chat/user-text.t
 import type { LoadedModel, PromptPart, TextPart } from "../../engine/engine.ts";
 import { SpecialTexts } from "../../engine/special-texts.ts";
 import { ContextOverflowError } from "../../errors.ts";
-import { chooseTemplate } from "../../model/capabilities.ts";
+import { chooseTemplate, parserOf } from "../../model/capabilities.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
@@ -71,6 +71,7 @@ function sourceOf({ deps, model }: PromptContext): PromptSource {
       [model.shortName, model.name.model],
       config.model_type ?? "",
     ),
+    harmony: parserOf(model) === "harmony",
     thinkTags: tags === undefined ? [] : [tags.open, tags.close],
     stripsThinking: stripsThinking(config.model_family, model.name.model),
     oneImage: config.model_families?.includes("mllama") ?? false,
