@@ -12,6 +12,13 @@ export interface TextTokenizer {
   detokenize(tokens: readonly number[] | Int32Array): string;
 }
 
+/** What is left of a text. */
+export interface EmbedTokens {
+  readonly tokens: readonly number[] | Int32Array;
+  /** How many were cut off. */
+  readonly cut: number;
+}
+
 /** Tokens that begin and end a text, for which a cut leaves room. */
 const frame = 2;
 
@@ -26,12 +33,16 @@ export function embedTokens(
   tokenizer: TextTokenizer,
   text: string,
   { limit, truncate }: Pick<EmbedOptions, "limit" | "truncate">,
-): readonly number[] | Int32Array {
+): EmbedTokens {
   const whole = tokenizer.tokenize(text, true);
   if (whole.length === 0) throw new InvalidRequestError("an input has no tokens");
-  if (whole.length <= limit) return whole;
+  if (whole.length <= limit) return { tokens: whole, cut: 0 };
   const plain = tokenizer.tokenize(text, false);
-  if (plain.length <= limit) return whole.slice(0, limit);
+  const left = (tokens: readonly number[] | Int32Array) => ({
+    tokens,
+    cut: Math.max(0, whole.length - tokens.length),
+  });
+  if (plain.length <= limit) return left(whole.slice(0, limit));
   if (!truncate) {
     throw new ContextOverflowError(
       "the input length exceeds the context length",
@@ -43,5 +54,5 @@ export function embedTokens(
     throw new InvalidRequestError("input after truncation exceeds maximum context length");
   }
   const kept = tokenizer.detokenize(plain.slice(0, limit - frame));
-  return tokenizer.tokenize(kept, true).slice(0, limit);
+  return left(tokenizer.tokenize(kept, true).slice(0, limit));
 }

@@ -169,6 +169,8 @@ export interface Embeddings {
   readonly vectors: readonly Float32Array[];
   /** Tokens of all texts, as cut. */
   readonly promptTokens: number;
+  /** Tokens that were cut off. */
+  readonly cutTokens: number;
 }
 
 /** A model that is loaded. Disposing of it frees its memory; running requests end with an error. */

@@ -298,8 +298,11 @@ class FakeModel implements LoadedModel {
     this.#alive(signal);
     const all = texts.map((text) => embedTokens(letters, text, options));
     return {
-      vectors: all.map((tokens) => vectorOf(tokens, this.info.embeddingLength, options.normalize)),
-      promptTokens: all.reduce((sum, { length }) => sum + length, 0),
+      vectors: all.map(({ tokens }) =>
+        vectorOf(tokens, this.info.embeddingLength, options.normalize),
+      ),
+      promptTokens: all.reduce((sum, { tokens }) => sum + tokens.length, 0),
+      cutTokens: all.reduce((sum, { cut }) => sum + cut, 0),
     };
   }
 

@@ -240,11 +240,11 @@ class Child implements LoadedModel {
     try {
       const report = await this.#ask({ type: "embed", id, texts: [...texts], options });
       if (report.type !== "vectors") return unexpected(report);
-      const { bytes, promptTokens } = report;
+      const { bytes, promptTokens, cutTokens } = report;
       const all = new Float32Array(bytes.slice().buffer);
       const width = all.length / Math.max(1, texts.length);
       const vectors = texts.map((_, i) => all.subarray(i * width, (i + 1) * width));
-      return { vectors, promptTokens };
+      return { vectors, promptTokens, cutTokens };
     } finally {
       signal.removeEventListener("abort", cancel);
     }

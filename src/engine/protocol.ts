@@ -186,6 +186,7 @@ export const Report = t.Union([
     id: Id,
     bytes: t.Uint8Array(),
     promptTokens: t.Integer({ minimum: 0 }),
+    cutTokens: t.Integer({ minimum: 0 }),
   }),
   t.Object({ type: t.Literal("error"), id: Id, error: Failure }),
   // All that one step brought, for all requests.

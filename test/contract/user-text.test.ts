@@ -108,6 +108,16 @@ describe("what was cut is said", () => {
     expect(await answer.json()).not.toHaveProperty("truncated");
   });
 
+  test("from texts to embed too", async () => {
+    await application.create("g");
+    const wanted = { model: "g", input: ["x".repeat(60), "y"], options: { num_ctx: 20 } };
+    const plain = await application.send("POST", "/api/embed", wanted);
+    expect(plain.headers.get("x-hutch-truncated")).toBe("messages=0, tokens=42");
+    expect(await plain.json()).not.toHaveProperty("truncated");
+    const asked = await application.send("POST", "/api/embed", wanted, { "x-hutch-extras": "1" });
+    expect(await asked.json()).toMatchObject({ truncated: { messages: 0, tokens: 42 } });
+  });
+
   test("and so is what came from the cache", async () => {
     await application.create("g", { template: "{{ .Prompt }}" });
     application.engine.cachedTokens = 7;

@@ -181,8 +181,9 @@ class ScriptedModel implements LoadedModel {
       ),
     );
     return {
-      vectors: all.map(({ length }) => Float32Array.from(vector ?? [0.5, 0.5, 0.5, length])),
-      promptTokens: all.reduce((sum, { length }) => sum + length, 0),
+      vectors: all.map(({ tokens }) => Float32Array.from(vector ?? [0.5, 0.5, 0.5, tokens.length])),
+      promptTokens: all.reduce((sum, { tokens }) => sum + tokens.length, 0),
+      cutTokens: all.reduce((sum, { cut }) => sum + cut, 0),
     };
   }
 

@@ -17,13 +17,19 @@ export interface EmbedJob {
 
 /** What a request gets: vectors one after the other, or what went wrong. */
 export type EmbedResult =
-  | { readonly id: number; readonly vectors: Float32Array; readonly promptTokens: number }
+  | {
+      readonly id: number;
+      readonly vectors: Float32Array;
+      readonly promptTokens: number;
+      readonly cutTokens: number;
+    }
   | { readonly id: number; readonly error: unknown };
 
 /** A request that is not finished. */
 class Work {
   readonly vectors: Float32Array;
   promptTokens = 0;
+  cutTokens = 0;
   /** First text that has not begun; those before it are done or hold a sequence. */
   next = 0;
   finished = 0;
@@ -39,7 +45,12 @@ class Work {
 
   /** Tokens of the next text. @throws when it is too long or empty */
   look(tokenizer: TextTokenizer): ArrayLike<number> {
-    this.ahead ??= embedTokens(tokenizer, this.job.texts[this.next] ?? "", this.job.options);
+    if (this.ahead === undefined) {
+      const text = this.job.texts[this.next] ?? "";
+      const { tokens, cut } = embedTokens(tokenizer, text, this.job.options);
+      this.ahead = tokens;
+      this.cutTokens += cut;
+    }
     return this.ahead;
   }
 }
@@ -139,9 +150,9 @@ export class EmbedQueue {
       : Math.min(capacity, promptChunk(this.#speed, othersDecode));
   }
 
-  #finish({ job: { id }, vectors, promptTokens }: Work): void {
+  #finish({ job: { id }, vectors, promptTokens, cutTokens }: Work): void {
     this.cancel(id);
-    this.#results.push({ id, vectors, promptTokens });
+    this.#results.push({ id, vectors, promptTokens, cutTokens });
   }
 
   #fail({ job: { id } }: Work, error: unknown): void {

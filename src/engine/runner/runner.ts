@@ -309,9 +309,9 @@ export class Runner {
       this.#send({ type: "error", id: result.id, error: toFailure(result.error) });
       return;
     }
-    const { id, vectors, promptTokens } = result;
+    const { id, vectors, promptTokens, cutTokens } = result;
     const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
-    this.#send({ type: "vectors", id, bytes, promptTokens });
+    this.#send({ type: "vectors", id, bytes, promptTokens, cutTokens });
   }
 
   #empty(slot: Slot): void {

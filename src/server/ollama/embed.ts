@@ -13,6 +13,7 @@ import type { ServerDeps } from "../deps.ts";
 import { acquire, optionsFor } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { goBody } from "./go-body.ts";
+import { wantsExtras, withTruncation } from "./measures.ts";
 import { EmbedBody, EmbeddingsBody } from "./schemas.ts";
 import { respond, runScope } from "./streaming.ts";
 
@@ -67,18 +68,22 @@ async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promi
       limit: lease.contextLength,
       truncate: body.truncate ?? true,
     };
-    const { vectors, promptTokens } = await lease.model
+    const { vectors, promptTokens, cutTokens } = await lease.model
       .embed(inputs, options, scope.signal)
       .catch(refused);
-    return respond(
+    const truncated = { messages: 0, tokens: cutTokens };
+    const extras = wantsExtras(request, deps.config.extras) && cutTokens > 0;
+    const answer = respond(
       JSON.stringify({
         model: raw,
         embeddings: vectors.map((vector) => shortened(vector, body.dimensions)),
         total_duration: Math.max(1, Math.round((performance.now() - since) * 1e6)),
         load_duration: lease.loadNs,
         prompt_eval_count: promptTokens,
+        ...(extras ? { truncated } : {}),
       }),
     );
+    return withTruncation(answer, truncated);
   } finally {
     scope.end();
   }
