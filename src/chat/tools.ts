@@ -115,19 +115,15 @@ export class ToolSplitter implements OutputParser {
     return undefined;
   }
 
-  /** Leaves for good when the bracket is closed, or when it held no call. */
+  /**
+   * Leaves for good when the bracket is closed, or the output ends, and it held no call: plain JSON is
+   * content. After a call others may follow; what is between and behind them is swallowed.
+   */
   #leaveWhenClosed(last: boolean): void {
-    const end = balancedEnd(this.#sinceTag, 0);
-    if (this.#found > 0) {
-      // More calls may follow one after another; what is between and behind them is swallowed.
-      return;
-    }
-    const waiting =
-      !last && this.#names.some((name) => partialMark(this.#held, [name]) > 0) && false;
-    if ((end >= 0 && !waiting) || last) {
-      this.#held = this.#sinceTag;
-      this.#state = "done";
-    }
+    if (this.#found > 0) return;
+    if (!last && balancedEnd(this.#sinceTag, 0) < 0) return;
+    this.#held = this.#sinceTag;
+    this.#state = "done";
   }
 }
 

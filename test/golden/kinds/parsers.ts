@@ -16,7 +16,7 @@ interface Total {
   error?: string;
 }
 
-interface Vector {
+export interface ParserVector {
   id: string;
   text: string;
   think?: boolean | string;
@@ -61,7 +61,11 @@ function comparable(error: string): string {
   return known?.[1] ?? error;
 }
 
-function run(parser: OutputParser, pieces: readonly string[], wholeDone: boolean): Total {
+export function totalOf(
+  parser: OutputParser,
+  pieces: readonly string[],
+  wholeDone: boolean,
+): Total {
   const total: Total = {};
   let content = "";
   let thinking = "";
@@ -118,7 +122,7 @@ function normal(total: Total): Total {
 }
 
 /** Totals that are right for this vector besides the recorded ones, by the README of the vectors. */
-function better(kind: string, vector: Vector): Total[] {
+function better(kind: string, vector: ParserVector): Total[] {
   if (kind === "thinking") {
     const { content = "", thinking = "" } = vector.total;
     const held = [vector.open, vector.close].find((tag = "") =>
@@ -166,16 +170,16 @@ function tidy(total: Total): Total {
 }
 
 /** The reference loses name and arguments when a text among them has a line break. */
-function lostByLineBreak(kind: string, vector: Vector, actual: Total): boolean {
+function lostByLineBreak(kind: string, vector: ParserVector, actual: Total): boolean {
   const [call] = (vector.total.calls ?? []) as { name: string }[];
   if (kind !== "functiongemma" || call?.name !== "" || !vector.text.includes("\n")) return false;
   const [ours] = (actual.calls ?? []) as { name: string }[];
   return ours !== undefined && vector.text.includes(`call:${ours.name}{`);
 }
 
-function parserFor(
+export function parserFor(
   kind: string,
-  vector: Vector,
+  vector: ParserVector,
   definitions: Record<string, Tool>,
 ): OutputParser | undefined {
   const tools = (vector.tools ?? []).flatMap((name) => definitions[name] ?? []);
@@ -190,7 +194,7 @@ function parserFor(
 export const parsers: KindRunner = (data, { check, skip }) => {
   const kind = String(data.parser);
   const definitions = data.tool_definitions as Record<string, Tool>;
-  for (const vector of data.vectors as Vector[]) {
+  for (const vector of data.vectors as ParserVector[]) {
     if (parserFor(kind, vector, definitions) === undefined) {
       skip();
       continue;
@@ -200,7 +204,7 @@ export const parsers: KindRunner = (data, { check, skip }) => {
     const wrong: Record<string, Total> = {};
     for (const [name, { sizes, total }] of Object.entries(vector.runs)) {
       const parser = parserFor(kind, vector, definitions) as OutputParser;
-      const actual = run(parser, chunks(vector.text, name, sizes), name === "whole_done");
+      const actual = totalOf(parser, chunks(vector.text, name, sizes), name === "whole_done");
       const accepted = [
         ...(vector.chunk_dependent ? recorded : [normal(total ?? vector.total)]),
         ...extra,
