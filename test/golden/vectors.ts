@@ -6,7 +6,7 @@
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { runnerOf } from "./kinds/table.ts";
+import { isShared, runnerOf } from "./kinds/table.ts";
 
 export interface Outcome {
   readonly kind: string;
@@ -48,6 +48,7 @@ export function kindsIn(dir: string): string[] {
   return readdirSync(dir)
     .filter((name) => name.endsWith(".json"))
     .map((name) => basename(name, ".json"))
+    .filter((kind) => !isShared(kind))
     .sort();
 }
 

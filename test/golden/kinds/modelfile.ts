@@ -70,13 +70,23 @@ function fields(text: string): Record<string, unknown> {
   return rest;
 }
 
-export function modelfile(data: Record<string, unknown>, { check, skip }: KindContext): void {
+export function modelfile(data: Record<string, unknown>, { check }: KindContext): void {
   for (const vector of data.vectors as Vector[]) {
-    if (instructionAsParameter.test(vector.text ?? "") || twoBlanks.test(vector.text ?? "")) {
-      skip();
+    const text = vector.text ?? decodeModelfile(Buffer.from(vector.bytes_base64 ?? "", "base64"));
+    if (instructionAsParameter.test(text)) {
+      check(`${vector.id} is refused`, "error" in (outcomeOf(() => fields(text)) as object), true);
       continue;
     }
-    const text = vector.text ?? decodeModelfile(Buffer.from(vector.bytes_base64 ?? "", "base64"));
+    if (twoBlanks.test(text)) {
+      const single = text.replace(twoBlanks, "$1 ");
+      const expected = outcomeOf(() => parseModelfile(single));
+      check(
+        `${vector.id} as with one blank`,
+        outcomeOf(() => parseModelfile(text)),
+        expected,
+      );
+      continue;
+    }
     const commands = outcomeOf(() =>
       parseModelfile(text).map(({ name, args }) => ({ name, args })),
     ) as { error?: string };

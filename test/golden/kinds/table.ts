@@ -29,8 +29,13 @@ const runners: Readonly<Record<string, KindRunner>> = {
   "template-render": templateRender,
 };
 
+/** Whether a file holds what several kinds use, and no vectors of its own. */
+export function isShared(kind: string): boolean {
+  return kind === "renderer-conversations";
+}
+
 export function runnerOf(kind: string): KindRunner | undefined {
   if (kind.startsWith("parser-")) return parsers;
-  if (kind.startsWith("renderer-") && kind !== "renderer-conversations") return renderers;
+  if (kind.startsWith("renderer-")) return renderers;
   return runners[kind];
 }
