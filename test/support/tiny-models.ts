@@ -90,11 +90,13 @@ export interface TinyOptions {
   readonly pooling?: number;
   /** Whether the tokenizer of a decoder puts a token in front; as SentencePiece by default. */
   readonly bos?: boolean;
+  /** Jinja chat template of a decoder. */
+  readonly chatTemplate?: string;
 }
 
 /** A decoder of two layers. */
 export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): Uint8Array {
-  const { seed = 1, contextLength = 4096, pooling, bos = true } = options;
+  const { seed = 1, contextLength = 4096, pooling, bos = true, chatTemplate } = options;
   const { metadata, size } = byteVocabulary();
   const shapes: Record<string, number[]> = {
     "token_embd.weight": [width, size],
@@ -117,6 +119,7 @@ export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): 
       [`${arch}.rope.dimension_count`]: u32(width / heads),
       ...(arch === "qwen2vl" ? { "qwen2vl.rope.dimension_sections": integers(2, 1, 1, 0) } : {}),
       ...(pooling === undefined ? {} : { [`${arch}.pooling_type`]: u32(pooling) }),
+      ...(chatTemplate === undefined ? {} : { "tokenizer.chat_template": text(chatTemplate) }),
       ...(bos ? {} : { "tokenizer.ggml.add_bos_token": { type: "bool", value: false } }),
     },
     shapes,
