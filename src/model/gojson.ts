@@ -29,10 +29,36 @@ function goJsonNumber(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
-/** The number that a 32-bit float shows as: the shortest digits that give the same float. */
+/** Powers of ten that a double holds exactly. */
+const powersOfTen = Array.from({ length: 23 }, (_, i) => 10 ** i);
+
+/**
+ * The number that a 32-bit float shows as: the shortest digits that give the same float. Without
+ * texts, because an answer may have a hundred thousand of them: whole numbers of 6 to 9 digits over an
+ * exact power of ten are tried (up to 6 digits any decimal finds its way back from a float).
+ */
 export function shortFloat32(value: number): number {
   const single = Math.fround(value);
-  if (!Number.isFinite(single)) return single;
+  if (single === 0 || !Number.isFinite(single)) return single;
+  const exponent = Math.floor(Math.log10(Math.abs(single)));
+  for (let digits = 6; digits <= 9; digits++) {
+    const places = digits - 1 - exponent;
+    const power = powersOfTen[Math.abs(places)];
+    if (power === undefined) return shortFloat32ByText(single); // far from one
+    const short =
+      places < 0 ? roundEven(single / power) * power : roundEven(single * power) / power;
+    if (Math.fround(short) === single) return short;
+  }
+  return single;
+}
+
+/** The nearest whole number; of two, the even one, as Go does. */
+function roundEven(value: number): number {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+function shortFloat32ByText(single: number): number {
   for (let digits = 1; digits <= 9; digits++) {
     const short = Number(single.toPrecision(digits));
     if (Math.fround(short) === single) return short;

@@ -26,13 +26,29 @@ function inputsOf(input: unknown): string[] {
 }
 
 /** Cut to `dimensions` and normalised again, when fewer than the vector has (api.md 8.1). */
-function shortened(vector: Float32Array, dimensions: number | undefined): number[] {
-  if (dimensions === undefined || dimensions <= 0 || dimensions >= vector.length) {
-    return Array.from(vector, shortFloat32);
-  }
+function shortened(vector: Float32Array, dimensions: number | undefined): Float32Array {
+  if (dimensions === undefined || dimensions <= 0 || dimensions >= vector.length) return vector;
   const cut = vector.slice(0, dimensions);
   const length = Math.sqrt(cut.reduce((sum, value) => sum + value * value, 0)) || 1;
-  return Array.from(cut, (value) => shortFloat32(value / length));
+  return cut.map((value) => value / length);
+}
+
+/** Numbers written in one go; in between, others are served. */
+const numbersAtOnce = 20_000;
+
+/** Vectors as JSON, their numbers as 32-bit floats show. */
+async function vectorsJson(vectors: readonly Float32Array[]): Promise<string> {
+  const texts: string[] = [];
+  let written = 0;
+  for (const vector of vectors) {
+    if (written > numbersAtOnce) {
+      await new Promise((resolve) => setImmediate(resolve));
+      written = 0;
+    }
+    texts.push(JSON.stringify(Array.from(vector, shortFloat32)));
+    written += vector.length;
+  }
+  return `[${texts.join(",")}]`;
 }
 
 /** What the engine refuses is the input's fault here: 400 (api.md 8.1). */
@@ -73,17 +89,15 @@ async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promi
       .catch(refused);
     const truncated = { messages: 0, tokens: cutTokens };
     const extras = wantsExtras(request, deps.config.extras) && cutTokens > 0;
-    const answer = respond(
-      JSON.stringify({
-        model: raw,
-        embeddings: vectors.map((vector) => shortened(vector, body.dimensions)),
-        total_duration: Math.max(1, Math.round((performance.now() - since) * 1e6)),
-        load_duration: lease.loadNs,
-        prompt_eval_count: promptTokens,
-        ...(extras ? { truncated } : {}),
-      }),
-    );
-    return withTruncation(answer, truncated);
+    const json = await vectorsJson(vectors.map((vector) => shortened(vector, body.dimensions)));
+    const measures = JSON.stringify({
+      total_duration: Math.max(1, Math.round((performance.now() - since) * 1e6)),
+      load_duration: lease.loadNs,
+      prompt_eval_count: promptTokens,
+      ...(extras ? { truncated } : {}),
+    });
+    const whole = `{"model":${JSON.stringify(raw)},"embeddings":${json},${measures.slice(1)}`;
+    return withTruncation(respond(whole), truncated);
   } finally {
     scope.end();
   }
