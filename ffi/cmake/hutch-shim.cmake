@@ -1,7 +1,16 @@
 # The library `hutch`: the flat C ABI of hutch.h. Only what hutch.h marks HUTCH_API is visible.
 add_library(hutch SHARED ${hutch_sources})
-target_include_directories(hutch PRIVATE "${HUTCH_FFI_DIR}")
+target_include_directories(hutch PRIVATE "${HUTCH_FFI_DIR}" "${HUTCH_FFI_DIR}/llguidance")
 target_link_libraries(hutch PRIVATE llama-common mtmd llama ggml)
+
+# The constraint engine: a static library of Rust, with what Rust's standard library needs.
+target_link_libraries(hutch PRIVATE "${HUTCH_CRATE_LIBRARY}")
+if(WIN32)
+  target_link_libraries(hutch PRIVATE kernel32 ntdll userenv ws2_32 dbghelp)
+elseif(NOT APPLE)
+  target_link_libraries(hutch PRIVATE pthread dl m)
+  target_link_options(hutch PRIVATE -Wl,--exclude-libs,libhutch_llguidance.a)
+endif()
 target_compile_features(hutch PRIVATE cxx_std_17)
 target_compile_definitions(hutch PRIVATE HUTCH_BUILD)
 set_target_properties(hutch PROPERTIES

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { CMake, type CMakeOptions } from "cmake-js";
+import { crateLibrary } from "./crate.ts";
 import type { BuildEnvironment } from "./environment.ts";
 import { filesBelow, removeFolder, sha256, updateFile, writeAtomic } from "./files.ts";
 import type { Plan } from "./plan.ts";
@@ -64,6 +65,7 @@ export async function configure(job: CMakeRun, peers: boolean): Promise<void> {
       ...job.plan.flags,
       HUTCH_LLAMA_DIR: job.source.folder,
       HUTCH_FFI_DIR: job.ffiFolder,
+      HUTCH_CRATE_LIBRARY: crateLibrary(job.plan),
       HUTCH_PEERS: peers ? "ON" : "OFF",
     },
     // cmake-js sets these for Node's addons, which this is none of.

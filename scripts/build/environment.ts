@@ -11,6 +11,8 @@ export interface BuildEnvironment {
   readonly cxx: string | undefined;
   /** Flags that CMake takes from the environment when it configures; part of every key. */
   readonly compilerFlags: Readonly<Record<"CFLAGS" | "CXXFLAGS" | "LDFLAGS", string>>;
+  /** Flags that cargo takes from the environment (`RUSTFLAGS`); part of the keys of what it compiles. */
+  readonly rustFlags: string;
   /** For child processes: without git's variables, which would point git at another repository. */
   readonly childEnv: Readonly<Record<string, string>>;
 }
@@ -37,6 +39,7 @@ export function readBuildEnvironment(
       CXXFLAGS: given("CXXFLAGS") ?? "",
       LDFLAGS: given("LDFLAGS") ?? "",
     },
+    rustFlags: given("RUSTFLAGS") ?? "",
     childEnv,
   };
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { build, type CMakeRun, configure, outputFolder } from "./cmake.ts";
+import { buildCrate } from "./crate.ts";
 import { BuildError } from "./failure.ts";
 import { copyAtomic, filesBelow, removeFolder, sha256File } from "./files.ts";
 import { withLock } from "./lock.ts";
@@ -29,12 +30,12 @@ export async function buildLibraries(
     progress.note("    libraries: nothing has changed");
     return ready;
   }
-  progress.expect(3);
+  progress.expect(4);
   mkdirSync(plan.buildFolder, { recursive: true });
   return await lockBuild(job, progress, async () => {
     const built = clean ? undefined : readManifest(plan.libraryFolder);
     if (built !== undefined) {
-      progress.expect(-3);
+      progress.expect(-4);
       return built;
     }
     if (clean) {
@@ -45,6 +46,8 @@ export async function buildLibraries(
     progress.note(`    log: ${job.log}`);
     progress.step(`Source of llama.cpp ${job.source.version}`);
     await ensureSource(job.source, job.environment, job.log, (text) => progress.note(text));
+    progress.step("Constraint engine");
+    await buildCrate(job, (done, total) => progress.update(done, total));
     progress.step("Configure");
     await configure(job, false);
     progress.step("Compile");

@@ -24,6 +24,8 @@ export interface Plan {
   readonly ffiHash: string;
   /** Compiled objects. */
   readonly buildFolder: string;
+  /** Cargo's target folder. */
+  readonly crateFolder: string;
   /** Finished libraries, complete once its manifest.json stands. */
   readonly libraryFolder: string;
   readonly peersFolder: string;
@@ -64,18 +66,21 @@ export function makePlan(
   ffiFolder: string,
 ): Plan {
   const flags = cmakeFlags(options.dev, gpus, source);
+  const { rust: rustCompiler, ...cxxToolchain } = toolchain;
   const buildKey = shortHash({
     cacheSchema,
     flags,
-    toolchain,
+    toolchain: cxxToolchain,
     compilerFlags: environment.compilerFlags,
     compilers: [environment.cc, environment.cxx],
     platform: [process.platform, process.arch],
     source: source.folder,
     cpu: options.dev ? cpuIdentity() : "",
   });
+  const rust = { compiler: rustCompiler, flags: environment.rustFlags };
   const ffiHash = hashFfi(ffiFolder);
-  const libraryKey = shortHash({ buildKey, content: source.content, ffi: ffiHash });
+  const libraryKey = shortHash({ buildKey, content: source.content, ffi: ffiHash, rust });
+  const crateKey = shortHash({ cacheSchema, rust, platform: [process.platform, process.arch] });
   return {
     flags,
     gpus,
@@ -83,15 +88,19 @@ export function makePlan(
     libraryKey,
     ffiHash,
     buildFolder: join(environment.cache, "build", buildKey),
+    crateFolder: join(environment.cache, "crate", crateKey),
     libraryFolder: join(environment.cache, "lib", libraryKey),
     peersFolder: join(environment.cache, "peers", shortHash({ buildKey, c: source.content })),
   };
 }
 
-/** What the compiled shim and its CMake project depend on; TypeScript in ffi/ is no part of it. */
+/**
+ * What the compiled shim, its CMake project and the constraint engine depend on; TypeScript in ffi/,
+ * the crate's tests and examples are no part of it.
+ */
 export function hashFfi(folder: string): string {
-  const files = filesBelow(folder).filter((file) =>
-    /\.(?:cpp|hpp|h|cmake|map)$|CMakeLists\.txt$/.test(file),
+  const files = filesBelow(folder, ["target", "tests", "examples"]).filter((file) =>
+    /\.(?:cpp|h|hpp|cmake|map|rs)$|CMakeLists\.txt$|Cargo\.(?:toml|lock)$/.test(file),
   );
   return hashFiles(folder, files);
 }

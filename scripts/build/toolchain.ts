@@ -11,6 +11,8 @@ export interface Toolchain {
   readonly target: string;
   /** What CMake is to write build files for; undefined lets cmake-js find Visual Studio. */
   readonly generator: "Ninja" | "Unix Makefiles" | undefined;
+  /** Version text of rustc, with the target that it compiles for. */
+  readonly rust: string;
 }
 
 /** @throws BuildError naming every missing tool. */
@@ -20,6 +22,8 @@ export function findToolchain(environment: BuildEnvironment): Toolchain {
   const missing: string[] = [];
   if (!has("cmake", "--version")) missing.push("cmake");
   if (!has("git", "--version")) missing.push("git");
+  const rust = tryOutput(["rustc", "--version", "--verbose"], env)?.trim();
+  if (rust === undefined || !has("cargo", "--version")) missing.push("Rust (cargo, rustc)");
   const windows = process.platform === "win32";
   const candidates = environment.cxx === undefined ? ["c++", "g++", "clang++"] : [environment.cxx];
   const found = candidates
@@ -32,12 +36,13 @@ export function findToolchain(environment: BuildEnvironment): Toolchain {
       ? "Unix Makefiles"
       : undefined;
   if (generator === undefined && !windows) missing.push("ninja or make");
-  if (missing.length > 0) {
+  if (missing.length > 0 || rust === undefined) {
     throw new BuildError(`Missing tools: ${missing.join("; ")}. "npm start" says how to get them.`);
   }
   return {
     compiler: found?.version?.split("\n")[0]?.trim() ?? "Visual Studio",
     target: found === undefined ? "" : (tryOutput([found.name, "-dumpmachine"], env)?.trim() ?? ""),
     generator: windows && found === undefined ? undefined : generator,
+    rust,
   };
 }

@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Failure, say } from "./steps.mjs";
+import { Failure } from "./steps.mjs";
 
 const windows = process.platform === "win32";
 
@@ -35,11 +35,10 @@ function compilesCpp17() {
   return compilers.some((name) => versionOf(name, args, program) !== undefined);
 }
 
-/** `needed: false`: a warning for now. Packages by system; `rust` has an installer of its own. */
+/** Packages by system; Debian's `rustup` brings no compiler by itself. */
 const tools = [
   {
     name: "Node.js 20 or later",
-    needed: true,
     found: () => Number(process.versions.node.split(".")[0]) >= 20,
     packages: {
       debian: "nodejs npm",
@@ -50,13 +49,11 @@ const tools = [
   },
   {
     name: "git",
-    needed: true,
     found: () => versionOf("git") !== undefined,
     packages: { debian: "git", fedora: "git", macos: "git", windows: "Git.Git" },
   },
   {
     name: "a C++17 compiler",
-    needed: true,
     found: compilesCpp17,
     packages: {
       debian: "g++",
@@ -67,13 +64,11 @@ const tools = [
   },
   {
     name: "CMake 3.18 or later",
-    needed: true,
     found: () => atLeast(versionOf("cmake"), 3, 18),
     packages: { debian: "cmake", fedora: "cmake", macos: "cmake", windows: "Kitware.CMake" },
   },
   {
     name: "Ninja or make",
-    needed: true,
     found: () => windows || versionOf("ninja") !== undefined || versionOf("make") !== undefined,
     packages: {
       debian: "ninja-build",
@@ -84,7 +79,6 @@ const tools = [
   },
   {
     name: "Rust 1.87 or later (cargo, rustc)",
-    needed: false,
     found: () => versionOf("cargo") !== undefined && atLeast(versionOf("rustc"), 1, 87),
     packages: { debian: "rustup", fedora: "rust cargo", macos: "rust", windows: "Rustlang.Rustup" },
   },
@@ -104,17 +98,12 @@ export function installCommands(missing) {
   ].join("\n");
 }
 
-/** @throws Failure naming all tools that are missing and needed. */
+/** @throws Failure naming all tools that are missing. */
 export function checkTools(known = tools) {
   const missing = known.filter((tool) => !tool.found());
-  const needed = missing.filter((tool) => tool.needed);
-  const names = (list) => list.map((tool) => `  - ${tool.name}`).join("\n");
-  if (needed.length > 0) {
-    throw new Failure(
-      `These tools are missing:\n${names(missing)}\n\nInstall them with\n${installCommands(missing)}`,
-    );
-  }
-  for (const tool of missing) {
-    say(`    ${tool.name} is missing: not used yet, needed from the next version on`);
-  }
+  if (missing.length === 0) return;
+  const names = missing.map((tool) => `  - ${tool.name}`).join("\n");
+  throw new Failure(
+    `These tools are missing:\n${names}\n\nInstall them with\n${installCommands(missing)}`,
+  );
 }

@@ -48,7 +48,8 @@ impl Compiled {
     }
 }
 
-/// Compiles a constraint of a kind: `schema`, `lark`, `regex`, or `choice` (JSON list of texts).
+/// Compiles a constraint of a kind: `schema`, `lark`, `regex`, or `choice` (JSON list of texts); `answer`
+/// is a schema too, for writing and not for judging: objects get only the members that it names.
 pub fn compile(factory: &ParserFactory, kind: &str, text: &str) -> Compiled {
     let plain = |result: Result<TopLevelGrammar>| match result.and_then(|g| build(factory, g)) {
         Ok(matcher) => {
@@ -58,7 +59,12 @@ pub fn compile(factory: &ParserFactory, kind: &str, text: &str) -> Compiled {
         Err(error) => Compiled::refused(without_place(&error)),
     };
     match kind {
-        "schema" => compile_schema(factory, text),
+        "schema" => compile_schema(factory, text, false),
+        "answer" => match compile_schema(factory, text, true) {
+            // Closed, some parts of a schema can exclude each other.
+            Compiled { level: Level::Refused, .. } => compile_schema(factory, text, false),
+            compiled => compiled,
+        },
         "lark" => plain(Ok(TopLevelGrammar::from_lark(text.to_string()))),
         "regex" => plain(Ok(TopLevelGrammar::from_regex(text))),
         "choice" => plain(choice(text)),
@@ -66,7 +72,7 @@ pub fn compile(factory: &ParserFactory, kind: &str, text: &str) -> Compiled {
     }
 }
 
-fn compile_schema(factory: &ParserFactory, text: &str) -> Compiled {
+fn compile_schema(factory: &ParserFactory, text: &str, closed: bool) -> Compiled {
     let schema = match schema::parse(text) {
         Ok(schema) => schema,
         Err(error) => return Compiled::refused(without_place(&error)),
@@ -79,8 +85,9 @@ fn compile_schema(factory: &ParserFactory, text: &str) -> Compiled {
     if let Some(reason) = schema::inexact_number(&schema) {
         return Compiled::refused(reason);
     }
+    let written = if closed { schema::closed(&schema) } else { schema.clone() };
     let grammar = |lenient| {
-        let json = schema::for_engine(&schema, lenient);
+        let json = schema::for_engine(&written, lenient);
         build(factory, TopLevelGrammar::from_grammar(GrammarWithLexer::from_json_schema(json)))
     };
     let strict = match grammar(false) {

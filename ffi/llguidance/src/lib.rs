@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::mpsc::{channel, Receiver, TryRecvError};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{anyhow, Result};
 use llguidance::{Matcher, ParserFactory};
@@ -21,8 +21,34 @@ pub use vocabulary::{factory, Tokenize};
 /// Deep schemas recurse; the pages are only taken when they are used.
 const STACK: usize = 256 << 20;
 
-pub struct Vocabulary(Arc<ParserFactory>);
-pub struct Job(Receiver<Compiled>);
+/// A vocabulary as it came. What the engine makes of it takes a moment, so the first compilation does
+/// that, on its own thread.
+struct Words {
+    pieces: Vec<Vec<u8>>,
+    ends: Vec<u32>,
+    tokenize: Option<Tokenize>,
+    user: *const c_void,
+    factory: OnceLock<std::result::Result<ParserFactory, String>>,
+}
+
+// The caller promises that `tokenize` may run on any thread for as long as the vocabulary lives.
+unsafe impl Send for Words {}
+unsafe impl Sync for Words {}
+
+impl Words {
+    fn factory(&self) -> Result<&ParserFactory> {
+        self.factory
+            .get_or_init(|| {
+                factory(&self.pieces, &self.ends, self.tokenize, self.user)
+                    .map_err(|error| format!("{error:#}"))
+            })
+            .as_ref()
+            .map_err(|error| anyhow!("{error}"))
+    }
+}
+
+pub struct Vocabulary(Arc<Words>);
+pub struct Job(Receiver<Result<Compiled>>);
 
 thread_local! {
     static ERROR: RefCell<String> = const { RefCell::new(String::new()) };
@@ -95,9 +121,9 @@ pub unsafe extern "C" fn hutch_llg_vocabulary_init(
             words.push(word.to_vec());
             rest = after;
         }
-        let ends = std::slice::from_raw_parts(ends, end_count);
-        let factory = factory(&words, ends, tokenize, user)?;
-        Ok(Box::into_raw(Box::new(Vocabulary(Arc::new(factory)))))
+        let ends = std::slice::from_raw_parts(ends, end_count).to_vec();
+        let words = Words { pieces: words, ends, tokenize, user, factory: OnceLock::new() };
+        Ok(Box::into_raw(Box::new(Vocabulary(Arc::new(words)))))
     })
 }
 
@@ -126,10 +152,12 @@ pub unsafe extern "C" fn hutch_llg_compile_start(
     guarded(std::ptr::null_mut(), || {
         let kind = text(kind, kind_length)?.to_string();
         let source = text(source, length)?.to_string();
-        let factory = (*vocabulary).0.clone();
+        let words = (*vocabulary).0.clone();
         let (sender, receiver) = channel();
         std::thread::Builder::new().name("compile".into()).stack_size(STACK).spawn(move || {
-            let result = catch_unwind(AssertUnwindSafe(|| compile(&factory, &kind, &source)));
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                words.factory().map(|factory| compile(factory, &kind, &source))
+            }));
             // Without an answer the receiver sees the thread's end.
             if let Ok(compiled) = result {
                 let _ = sender.send(compiled);
@@ -145,7 +173,7 @@ pub unsafe extern "C" fn hutch_llg_compile_start(
 pub unsafe extern "C" fn hutch_llg_compile_take(job: *mut Job, result: *mut *mut Compiled) -> i32 {
     guarded(-1, || match (*job).0.try_recv() {
         Ok(compiled) => {
-            *result = Box::into_raw(Box::new(compiled));
+            *result = Box::into_raw(Box::new(compiled?));
             Ok(1)
         }
         Err(TryRecvError::Empty) => Ok(0),
@@ -194,6 +222,29 @@ pub unsafe extern "C" fn hutch_llg_validate(
 /// # Safety
 /// See hutch_llguidance.h.
 #[no_mangle]
+pub unsafe extern "C" fn hutch_llg_accepts(
+    vocabulary: *const Vocabulary,
+    compiled: *const Compiled,
+    source: *const u8,
+    length: usize,
+) -> i32 {
+    guarded(-1, || {
+        let Some(matcher) = &(*compiled).matcher else { return Ok(0) };
+        let trie = (*vocabulary).0.factory()?.tok_env().tok_trie();
+        let text = bytes(source, length);
+        let tokens = trie.greedy_tokenize(text);
+        if trie.decode_raw(&tokens) != text {
+            return Ok(0); // the vocabulary cannot write this text
+        }
+        let mut matcher = matcher.clone();
+        let taken = matcher.try_consume_tokens(&tokens)?;
+        Ok(i32::from(taken == tokens.len() && matcher.is_accepting()?))
+    })
+}
+
+/// # Safety
+/// See hutch_llguidance.h.
+#[no_mangle]
 pub unsafe extern "C" fn hutch_llg_compiled_free(compiled: *mut Compiled) {
     guarded((), || {
         if !compiled.is_null() {
@@ -228,22 +279,19 @@ pub unsafe extern "C" fn hutch_llg_matcher_free(matcher: *mut Matcher) {
 /// # Safety
 /// See hutch_llguidance.h.
 #[no_mangle]
-pub unsafe extern "C" fn hutch_llg_mask(matcher: *mut Matcher, logits: *mut f32, count: usize) -> i32 {
+pub unsafe extern "C" fn hutch_llg_mask(matcher: *mut Matcher, bits: *mut u32, words: usize) -> i32 {
     guarded(-1, || {
         let mask = (*matcher).compute_mask_or_eos()?;
-        let logits = std::slice::from_raw_parts_mut(logits, count);
-        let mut left = 0;
-        for (token, logit) in logits.iter_mut().enumerate() {
-            if token < mask.len() && mask.get(token) {
-                left += 1;
-            } else {
-                *logit = f32::NEG_INFINITY;
-            }
-        }
+        let bits = std::slice::from_raw_parts_mut(bits, words);
+        let source = mask.as_slice();
+        let count = source.len().min(words);
+        bits[..count].copy_from_slice(&source[..count]);
+        bits[count..].fill(0);
+        let left: u32 = bits.iter().map(|word| word.count_ones()).sum();
         if left == 0 {
             return Err(anyhow!("the constraint allows no token of this vocabulary here"));
         }
-        Ok(left)
+        Ok(left as i32)
     })
 }
 

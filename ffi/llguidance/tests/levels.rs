@@ -34,6 +34,31 @@ fn a_strict_schema_is_enforced_in_the_order_of_its_text() {
 }
 
 #[test]
+fn an_answer_has_only_the_members_that_its_schema_names() {
+    let text = r#"{"type":"object","properties":{"a":{"properties":{"b":{}}}},"required":["a"]}"#;
+    let (answer, judge) = (compiled("answer", text), compiled("schema", text));
+    assert_eq!((answer.level, judge.level), (Level::Enforced, Level::Enforced));
+    for more in [r#"{"a":{},"c":1}"#, r#"{"a":{"c":1}}"#] {
+        assert!(!accepts(&answer, more) && accepts(&judge, more), "{more}");
+    }
+    assert!(accepts(&answer, r#"{"a":{"b":1}}"#));
+}
+
+#[test]
+fn an_answer_may_have_what_its_schema_leaves_open() {
+    for (schema, text) in [
+        (r#"{"type":"object"}"#, r#"{"c":1}"#),
+        (r#"{"properties":{"a":{}},"additionalProperties":true}"#, r#"{"c":1}"#),
+        (r#"{"properties":{"a":{}},"required":["c"]}"#, r#"{"c":1}"#),
+        (r#"{"properties":{"a":{}},"patternProperties":{"^c":{}}}"#, r#"{"c":1}"#),
+        (r#"{"allOf":[{"properties":{"a":{}}},{"properties":{"b":{}},"required":["b"]}]}"#, r#"{"b":1}"#),
+        (r##"{"$defs":{"A":{"properties":{"a":{}}}},"allOf":[{"$ref":"#/$defs/A"}],"properties":{"b":{}},"required":["b"]}"##, r#"{"b":1}"#),
+    ] {
+        assert!(accepts(&compiled("answer", schema), text), "{schema}");
+    }
+}
+
+#[test]
 fn blanks_cannot_run_on_for_ever() {
     let object = compiled("schema", r#"{"type":"object"}"#);
     assert!(accepts(&object, "{ }"));

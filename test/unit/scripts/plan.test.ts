@@ -6,12 +6,26 @@ import { join } from "node:path";
 import { readBuildEnvironment } from "../../../scripts/build/environment.ts";
 import { makePlan, type Plan } from "../../../scripts/build/plan.ts";
 
+/** Files that the libraries are made of. */
+const native = [
+  "CMakeLists.txt",
+  "cmake/a.cmake",
+  "hutch.h",
+  "internal.hpp",
+  "a.cpp",
+  "llguidance/src/lib.rs",
+  "llguidance/Cargo.toml",
+  "llguidance/Cargo.lock",
+];
 let ffi: string;
 
 beforeEach(() => {
   ffi = mkdtempSync(join(tmpdir(), "hutch-plan-"));
   mkdirSync(join(ffi, "cmake"));
-  for (const file of ["CMakeLists.txt", "cmake/a.cmake", "hutch.h", "a.cpp", "symbols.ts"]) {
+  for (const folder of ["src", "tests"]) {
+    mkdirSync(join(ffi, "llguidance", folder), { recursive: true });
+  }
+  for (const file of [...native, "symbols.ts", "llguidance/tests/t.rs"]) {
     writeFileSync(join(ffi, file), file);
   }
 });
@@ -19,13 +33,19 @@ beforeEach(() => {
 afterEach(() => rmSync(ffi, { recursive: true }));
 
 const source = { folder: "/s", version: "v1", commit: "abc", content: "abc", pinned: true };
-const toolchain = { compiler: "c++ 12", target: "x86_64-linux-gnu", generator: "Ninja" } as const;
+const toolchain = {
+  compiler: "c++ 12",
+  target: "x86_64-linux-gnu",
+  generator: "Ninja",
+  rust: "rustc 1",
+} as const;
 
 interface Change {
   dev?: boolean;
   gpus?: readonly "cuda"[];
   source?: Partial<typeof source>;
   compiler?: string;
+  rust?: string;
   env?: Record<string, string>;
 }
 
@@ -34,7 +54,11 @@ function plan(change: Change = {}): Plan {
     { dev: change.dev ?? false },
     change.gpus ?? [],
     { ...source, ...change.source },
-    { ...toolchain, compiler: change.compiler ?? toolchain.compiler },
+    {
+      ...toolchain,
+      compiler: change.compiler ?? toolchain.compiler,
+      rust: change.rust ?? toolchain.rust,
+    },
     readBuildEnvironment({ HUTCH_BUILD_CACHE: "/cache", ...change.env }),
     ffi,
   );
@@ -62,20 +86,27 @@ test("a changed file of the same source tree compiles in the same folder", () =>
   expect(changed.libraryKey).not.toBe(plan().libraryKey);
 });
 
-test.each(["a.cpp", "hutch.h", "CMakeLists.txt", "cmake/a.cmake"])(
-  "a change of ffi/%s links anew, with the objects of llama.cpp kept",
+test.each(native)("a change of ffi/%s links anew, with the objects of llama.cpp kept", (file) => {
+  const before = plan();
+  writeFileSync(join(ffi, file), "changed");
+  expect(plan().buildKey).toBe(before.buildKey);
+  expect(plan().libraryKey).not.toBe(before.libraryKey);
+});
+
+test.each(["symbols.ts", "llguidance/tests/t.rs"])(
+  "ffi/%s is no matter of the libraries",
   (file) => {
     const before = plan();
     writeFileSync(join(ffi, file), "changed");
-    expect(plan().buildKey).toBe(before.buildKey);
-    expect(plan().libraryKey).not.toBe(before.libraryKey);
+    expect(plan()).toEqual(before);
   },
 );
 
-test("TypeScript in ffi/ is no matter of the libraries", () => {
-  const before = plan();
-  writeFileSync(join(ffi, "symbols.ts"), "changed");
-  expect(plan()).toEqual(before);
+test("another Rust compiler builds the constraint engine anew, not llama.cpp", () => {
+  const changed = plan({ rust: "rustc 2" });
+  expect(changed.buildKey).toBe(plan().buildKey);
+  expect(changed.libraryKey).not.toBe(plan().libraryKey);
+  expect(changed.crateFolder).not.toBe(plan().crateFolder);
 });
 
 test("git's variables do not reach the build's programs", () => {
