@@ -62,6 +62,8 @@ typedef struct hutch_params hutch_params;
 typedef struct hutch_model hutch_model;
 typedef struct hutch_sampler hutch_sampler;
 typedef struct hutch_media hutch_media;
+typedef struct hutch_compilation hutch_compilation;
+typedef struct hutch_constraint hutch_constraint;
 
 /* --- process ------------------------------------------------------------------------------- */
 
@@ -95,7 +97,8 @@ HUTCH_API hutch_params *hutch_params_init(void);
 HUTCH_API void hutch_params_free(hutch_params *params);
 
 /* Sets a number: context, slots, batch, threads, gpu_layers, main_gpu, mmap (-1 automatic, 0, 1),
- * unified (0, 1), flash_attention (-1 automatic, 0, 1), embeddings (0, 1). INVALID for other keys. */
+ * unified (0, 1), flash_attention (-1 automatic, 0, 1), embeddings (0, 1), vocabulary_only (0, 1).
+ * INVALID for other keys. */
 HUTCH_API int32_t hutch_params_set(hutch_params *params, const char *key, int64_t value);
 
 /* Element type of the KV cache as ggml spells it: f16, q8_0, ... INVALID for unknown ones. */
@@ -108,7 +111,8 @@ HUTCH_API int32_t hutch_params_add_adapter(hutch_params *params, const char *pat
 HUTCH_API int32_t hutch_params_set_projector(hutch_params *params, const char *path);
 
 /* Loads a model and makes its context. NULL on failure (nothing is kept); free with
- * hutch_model_free. `params` may be freed afterwards. */
+ * hutch_model_free. `params` may be freed afterwards. With vocabulary_only there is no context: only
+ * functions of text and constraints work, and the fact VOCABULARY. */
 HUTCH_API hutch_model *hutch_model_load(const char *path, const hutch_params *params);
 
 /* Frees the model; its samplers must have been freed before. NULL is fine. */
@@ -207,7 +211,8 @@ HUTCH_API int32_t hutch_sampler_accept(hutch_sampler *sampler, const int32_t *to
 /* Samples one token for each of `count` rows of the last hutch_decode, with samplers[i] (addresses).
  * tokens[i]: the token, already accepted by its sampler. ends[i]: 1 when it ends the generation.
  * pieces + i * stride: its bytes, lengths[i] of them; lengths[i] < 0: more than stride, ask
- * hutch_token_piece. ERROR: a row has no finite logits; tokens[i] is then -1, other rows are fine. */
+ * hutch_token_piece. ERROR: a row has no finite logits, tokens[i] is then -1; or its constraint
+ * failed, tokens[i] is then -2 and hutch_sampler_failure says why. Other rows are fine. */
 HUTCH_API int32_t hutch_sample(hutch_model *model, int32_t count, const int32_t *rows, const int64_t *samplers, int32_t *tokens, uint8_t *ends, char *pieces, int32_t stride, int32_t *lengths);
 
 /* Natural logarithms of probabilities at a row, before any sampler: first of `token`, then of the
@@ -257,6 +262,51 @@ HUTCH_API int32_t hutch_quantize_start(const char *input, const char *output, in
 /* How far the job is: writes tensors done and their number, 0 while not known. Returns 1 while it
  * runs and 0 when it has succeeded; ERROR: it has failed, `output` is of no use. */
 HUTCH_API int32_t hutch_quantize_progress(int32_t *done, int32_t *total);
+
+/* --- constraints --------------------------------------------------------------------------- */
+
+/* Starts compiling a constraint on a thread of its own; `kind` is schema, answer (a schema for writing:
+ * objects get only the members that it names), lark, regex or choice (JSON list of texts). NULL on failure; free with hutch_compile_free, also before it is done. */
+HUTCH_API hutch_compilation *hutch_compile_start(hutch_model *model, const char *kind, const char *text, int32_t length);
+
+/* 1: done. 0: not yet. ERROR: the compiler failed; a refusal is a result and no failure. */
+HUTCH_API int32_t hutch_compile_done(hutch_compilation *compilation);
+
+/* The result, once: NULL before it is done. Free with hutch_constraint_free before the model. */
+HUTCH_API hutch_constraint *hutch_compile_take(hutch_compilation *compilation);
+HUTCH_API void hutch_compile_free(hutch_compilation *compilation);
+
+/* JSON: {"level": enforced | validated | refused, "reason"?: {"pointer", "keyword", "reason"}}. Returns
+ * its length in bytes, copies up to `size`, no final 0. */
+HUTCH_API int32_t hutch_constraint_describe(const hutch_constraint *constraint, char *buffer, int32_t size);
+
+/* 1 when the grammar takes a text whole, token by token and at the end; 0 when not; or ERROR. */
+HUTCH_API int32_t hutch_constraint_accepts(const hutch_constraint *constraint, const char *text, int32_t length);
+
+/* 0 when a text fits the schema, or there is none. Positive: length of a reason as above (pointer into
+ * the text), of which up to `size` bytes are copied. Or ERROR. */
+HUTCH_API int32_t hutch_constraint_validate(const hutch_constraint *constraint, const char *text, int32_t length, char *buffer, int32_t size);
+
+/* Samplers that it constrains go on. NULL is fine. */
+HUTCH_API void hutch_constraint_free(hutch_constraint *constraint);
+
+/* Constrains what a sampler samples from now on, from the beginning of the constraint; NULL lifts it.
+ * ERROR: the constraint was refused; nothing has changed. */
+HUTCH_API int32_t hutch_sampler_constrain(hutch_sampler *sampler, const hutch_constraint *constraint);
+
+/* Tells a constrained sampler tokens that came without it. 1: they fit. 0 or ERROR: they do not, the
+ * constraint is of no use any more. */
+HUTCH_API int32_t hutch_sampler_feed(hutch_sampler *sampler, const int32_t *tokens, int32_t count);
+
+/* Tokens that must come next, at most `capacity`, already taken by the constrained sampler. Returns
+ * their number or ERROR. */
+HUTCH_API int32_t hutch_sampler_forced(hutch_sampler *sampler, int32_t *tokens, int32_t capacity);
+
+/* 1 when a constrained sampler allows nothing but the end. */
+HUTCH_API int32_t hutch_sampler_over(const hutch_sampler *sampler);
+
+/* Text of the last failed constraint (-2 of hutch_sample); returns the bytes written, no final 0. */
+HUTCH_API int32_t hutch_sampler_failure(const hutch_sampler *sampler, char *buffer, int32_t size);
 
 #ifdef __cplusplus
 }

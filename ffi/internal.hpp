@@ -3,6 +3,7 @@
 
 #include "chat.h"
 #include "hutch.h"
+#include "hutch_llguidance.h"
 #include "llama.h"
 
 #include <atomic>
@@ -41,6 +42,10 @@ void note_quantize_log(const char * text);
 
 // Copies at most `size` bytes; returns how many.
 int32_t copy_text(const std::string & text, char * buffer, int32_t size);
+
+// Samples among the tokens that a sampler's constraint allows, and tells it which came. -2: failed, the
+// text is in sampler.failure.
+int32_t sample_constrained(hutch_sampler & sampler, const float * logits, int32_t vocabulary);
 
 } // namespace hutch
 
@@ -97,6 +102,7 @@ struct hutch_model {
     llama_context_params              context_params = llama_context_default_params();
     common_chat_templates_ptr         templates;
     std::string                       rendered;
+    hutch_llg_vocabulary *            words = nullptr; // made for the first constraint
     // Scratch of hutch_decode, kept so that a step allocates nothing.
     std::vector<int32_t>        sequence_counts;
     std::vector<llama_seq_id *> sequence_rows;
@@ -106,4 +112,20 @@ struct hutch_sampler {
     llama_sampler *     chain = nullptr;
     const llama_vocab * vocab = nullptr;
     bool                greedy = false; // takes the likeliest token, nothing else
+    hutch_llg_matcher * matcher = nullptr; // what may come next; null = anything
+    std::string         failure;           // why the last sampling gave -2
+    // Scratch of constrained sampling.
+    std::vector<uint32_t>         mask;
+    std::vector<llama_token_data> candidates;
+};
+
+struct hutch_compilation {
+    hutch_llg_job *        job;
+    hutch_llg_vocabulary * words; // the model's
+    hutch_llg_compiled *   result; // until it is taken
+};
+
+struct hutch_constraint {
+    hutch_llg_compiled *   compiled;
+    hutch_llg_vocabulary * words; // the model's
 };

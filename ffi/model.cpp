@@ -47,6 +47,8 @@ int32_t hutch_params_set(hutch_params * params, const char * key, int64_t value)
         params->context.flash_attn_type = number < 0 ? LLAMA_FLASH_ATTN_TYPE_AUTO : number == 0 ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_ENABLED;
     } else if (name == "embeddings") {
         params->context.embeddings = number != 0;
+    } else if (name == "vocabulary_only") {
+        params->model.vocab_only = number != 0;
     } else {
         return hutch::fail(HUTCH_STATUS_INVALID, "unknown parameter " + name);
     }
@@ -170,6 +172,9 @@ model_ptr load(const char * path, const hutch_params & params) {
         throw std::runtime_error("unable to load model");
     }
     loaded->vocab = llama_model_get_vocab(loaded->model);
+    if (params.model.vocab_only) {
+        return loaded;
+    }
 
     llama_context_params context = params.context;
     context.no_perf = true;
@@ -203,6 +208,7 @@ void hutch_model_free(hutch_model * model) {
     }
     model->templates.reset();
     model->projector.reset();
+    hutch_llg_vocabulary_free(model->words);
     if (model->context != nullptr) {
         llama_free(model->context);
     }
@@ -242,6 +248,9 @@ int32_t embedding_length(const hutch_model & model) {
 } // namespace
 
 int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
+    if (model->context == nullptr) {
+        return fact == HUTCH_FACT_VOCABULARY ? llama_vocab_n_tokens(model->vocab) : HUTCH_STATUS_INVALID;
+    }
     const llama_memory_t memory = llama_get_memory(model->context);
     switch (fact) {
         case HUTCH_FACT_TRAINED_CONTEXT: return llama_model_n_ctx_train(model->model);

@@ -1,12 +1,17 @@
 /**
- * The only caller of native symbols. Turns status into errors, encodes texts, guards against use
+ * With `sampler.ts` and `constraint.ts` the only caller of native symbols. Turns status into errors, encodes texts, guards against use
  * after `free`. Everything here blocks its thread: only a runner or worker process may call it.
  */
 import { type Pointer, ptr } from "bun:ffi";
 import { EngineError, ModelLoadError, OutOfMemoryError } from "../src/errors.ts";
+import { NativeCompilation } from "./constraint.ts";
 import { type HutchLibrary, openLibrary } from "./library.ts";
 import { NativeMedia } from "./native-media.ts";
+import { NativeSampler } from "./sampler.ts";
 import { status, statusError } from "./status.ts";
+
+export type { NativeCompilation, NativeConstraint } from "./constraint.ts";
+export type { NativeSampler } from "./sampler.ts";
 
 export { status };
 
@@ -206,7 +211,7 @@ export class StepBuffers {
 
 /** What was sampled for the rows of a step. */
 export interface SampledRow {
-  /** -1: the row had no finite logits. */
+  /** -1: the row had no finite logits. -2: its constraint failed (`NativeSampler.failure`). */
   readonly token: number;
   readonly ends: boolean;
   /** A copy: may be kept. */
@@ -398,6 +403,22 @@ export class NativeModel {
     return this.#lib.hutch_model_set_slots(this.#model, slots) === status.ok;
   }
 
+  /**
+   * Starts compiling a constraint on a thread of its own.
+   * @param kind `schema`, `lark`, `regex` or `choice`
+   */
+  compile(kind: string, text: string): NativeCompilation {
+    const bytes = encoder.encode(text);
+    const handle = this.#lib.hutch_compile_start(
+      this.#model,
+      cString(kind),
+      bytes.length === 0 ? cString("") : bytes,
+      bytes.length,
+    );
+    if (handle === null) throw new EngineError(`compile a constraint: ${this.#error()}`);
+    return new NativeCompilation(this.#lib, pointer(handle), this.#error);
+  }
+
   sampler(s: NativeSampling): NativeSampler {
     const handle = this.#lib.hutch_sampler_init(
       this.#model,
@@ -416,7 +437,7 @@ export class NativeModel {
       s.mirostatEta,
     );
     if (handle === null) throw new EngineError(`make a sampler: ${this.#error()}`);
-    return new NativeSampler(this.#lib, pointer(handle));
+    return new NativeSampler(this.#lib, pointer(handle), this.#error);
   }
 
   /** Samples one token for each row of the last decode; all in one native call. */
@@ -476,32 +497,5 @@ export class NativeModel {
       token: id,
       logprob: values[i] ?? Number.NEGATIVE_INFINITY,
     }));
-  }
-}
-
-/** A sampler of one request. */
-export class NativeSampler {
-  #handle: Pointer | undefined;
-  readonly #lib: HutchLibrary["symbols"];
-
-  constructor(lib: HutchLibrary["symbols"], handle: Pointer) {
-    this.#lib = lib;
-    this.#handle = handle;
-  }
-
-  get address(): number {
-    if (this.#handle === undefined) throw new EngineError("the sampler was freed");
-    return this.#handle;
-  }
-
-  /** Tells it tokens that came before, for penalties. */
-  accept(tokens: Int32Array): void {
-    if (tokens.length === 0 || this.#handle === undefined) return;
-    this.#lib.hutch_sampler_accept(this.#handle, ptr(tokens), tokens.length);
-  }
-
-  free(): void {
-    if (this.#handle !== undefined) this.#lib.hutch_sampler_free(this.#handle);
-    this.#handle = undefined;
   }
 }

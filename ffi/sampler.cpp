@@ -77,6 +77,7 @@ void hutch_sampler_free(hutch_sampler * sampler) {
     if (sampler->chain != nullptr) {
         llama_sampler_free(sampler->chain);
     }
+    hutch_llg_matcher_free(sampler->matcher);
     delete sampler;
 }
 
@@ -105,7 +106,16 @@ int32_t hutch_sample(hutch_model * model, int32_t count, const int32_t * rows, c
                 status = hutch::fail(HUTCH_STATUS_ERROR, "the model computed no finite logits");
                 continue;
             }
-            const int32_t token = sampler->greedy ? best : llama_sampler_sample(sampler->chain, model->context, rows[i]);
+            const int32_t token = sampler->matcher != nullptr ? hutch::sample_constrained(*sampler, logits, vocabulary)
+                                  : sampler->greedy           ? best
+                                                              : llama_sampler_sample(sampler->chain, model->context, rows[i]);
+            if (token < 0) {
+                tokens[i]  = token;
+                ends[i]    = 1;
+                lengths[i] = 0;
+                status = hutch::fail(HUTCH_STATUS_ERROR, sampler->failure);
+                continue;
+            }
             tokens[i]  = token;
             ends[i]    = llama_vocab_is_eog(model->vocab, token) ? 1 : 0;
             lengths[i] = ends[i] != 0 ? 0 : llama_token_to_piece(model->vocab, token, pieces + static_cast<int64_t>(i) * stride, stride, 0, false);

@@ -129,4 +129,30 @@ export const symbols = {
   hutch_quantize_start: { args: ["ptr", "ptr", "i32", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_quantize_progress(int32_t *done, int32_t *total)
   hutch_quantize_progress: { args: ["ptr", "ptr"], returns: "i32" },
+  // hutch_compilation *hutch_compile_start(hutch_model *model, const char *kind, const char *text, int32_t length)
+  hutch_compile_start: { args: ["ptr", "ptr", "ptr", "i32"], returns: "ptr" },
+  // int32_t hutch_compile_done(hutch_compilation *compilation)
+  hutch_compile_done: { args: ["ptr"], returns: "i32" },
+  // hutch_constraint *hutch_compile_take(hutch_compilation *compilation)
+  hutch_compile_take: { args: ["ptr"], returns: "ptr" },
+  // void hutch_compile_free(hutch_compilation *compilation)
+  hutch_compile_free: { args: ["ptr"], returns: "void" },
+  // int32_t hutch_constraint_describe(const hutch_constraint *constraint, char *buffer, int32_t size)
+  hutch_constraint_describe: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  // int32_t hutch_constraint_accepts(const hutch_constraint *constraint, const char *text, int32_t length)
+  hutch_constraint_accepts: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  // int32_t hutch_constraint_validate(const hutch_constraint *constraint, const char *text, int32_t length, char *buffer, int32_t size)
+  hutch_constraint_validate: { args: ["ptr", "ptr", "i32", "ptr", "i32"], returns: "i32" },
+  // void hutch_constraint_free(hutch_constraint *constraint)
+  hutch_constraint_free: { args: ["ptr"], returns: "void" },
+  // int32_t hutch_sampler_constrain(hutch_sampler *sampler, const hutch_constraint *constraint)
+  hutch_sampler_constrain: { args: ["ptr", "ptr"], returns: "i32" },
+  // int32_t hutch_sampler_feed(hutch_sampler *sampler, const int32_t *tokens, int32_t count)
+  hutch_sampler_feed: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  // int32_t hutch_sampler_forced(hutch_sampler *sampler, int32_t *tokens, int32_t capacity)
+  hutch_sampler_forced: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  // int32_t hutch_sampler_over(const hutch_sampler *sampler)
+  hutch_sampler_over: { args: ["ptr"], returns: "i32" },
+  // int32_t hutch_sampler_failure(const hutch_sampler *sampler, char *buffer, int32_t size)
+  hutch_sampler_failure: { args: ["ptr", "ptr", "i32"], returns: "i32" },
 } as const satisfies Record<string, FFIFunction>;

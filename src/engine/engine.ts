@@ -32,6 +32,8 @@ export interface LoadSpec {
   readonly flashAttention: "auto" | "on" | "off";
   /** Results do not depend on what else is evaluated at the time; slower. */
   readonly deterministic?: boolean;
+  /** Only the vocabulary, for `check`: no weights, no context, nothing else works. */
+  readonly vocabularyOnly?: boolean;
 }
 
 /** What is known about a model once it is loaded. */
@@ -92,6 +94,54 @@ export interface Sampling {
   readonly mirostatEta: number;
 }
 
+/** What an answer is to be, in the words of whoever asked (docs/structured-output.md). */
+export interface Constraint {
+  /** `schema`: a JSON schema. `lark`, `regex`: a grammar, an expression. `choice`: JSON list of texts. */
+  readonly kind: "schema" | "lark" | "regex" | "choice";
+  readonly text: string;
+}
+
+/** A constraint, and from when on it holds. Once it holds it is never lifted but by its own end. */
+export interface ConstraintUse extends Constraint {
+  /**
+   * What the model may write before, freely: from `open` (or from the first token, when the prompt
+   * has `opened` it) up to `close`. A model that begins with anything else is constrained at once.
+   */
+  readonly thinking?: { readonly open: string; readonly close: string; readonly opened: boolean };
+  /**
+   * Given: text is free, but after each such tag the constraint holds until its grammar ends; with
+   * `atStart` only where the answer begins with the tag.
+   */
+  readonly tag?: { readonly text: string; readonly atStart: boolean };
+}
+
+/** A rule that a schema cannot be held to, or that a text breaks. */
+export interface BrokenRule {
+  /** JSON pointer, into the schema or into the text; empty = the whole. */
+  readonly pointer: string;
+  /** Keyword of the schema; empty when it is none's fault. */
+  readonly keyword: string;
+  readonly reason: string;
+}
+
+/** How far a constraint can be kept: by the grammar, by the grammar and validation, not at all. */
+export type ConstraintLevel = "enforced" | "validated" | "refused";
+
+export interface ConstraintReport {
+  readonly level: ConstraintLevel;
+  /** Why it is not `enforced`. */
+  readonly reason?: BrokenRule;
+  /** 0 when it was compiled before. */
+  readonly compileMs: number;
+  /** One for each text. */
+  readonly verdicts: readonly {
+    /** By the engine, token by token and at the end. */
+    readonly accepted: boolean;
+    /** By the validator: the first rule that the text breaks. */
+    readonly broken?: BrokenRule;
+  }[];
+}
+
 export interface GenerateRequest {
   readonly prompt: readonly PromptPart[];
   /** Whether BOS is put in front, when the tokenizer wants one and it is not there. */
@@ -109,6 +159,8 @@ export interface GenerateRequest {
   readonly keep: number;
   /** Log probabilities: undefined = none, 0 = of the sampled token, n = and of the n likeliest (<= 20). */
   readonly logprobs?: number;
+  /** Was checked by `check` before; when its engine fails the request fails. */
+  readonly constraint?: ConstraintUse;
   /** Ask for `context` in the final event: tokens of prompt text plus answer text, without BOS. */
   readonly wantContext: boolean;
 }
@@ -197,6 +249,16 @@ export interface LoadedModel extends AsyncDisposable {
    * model does not take, `EngineCrashedError` when the process ends, `EngineError`.
    */
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent>;
+  /**
+   * How far a constraint can be kept, and which texts keep to it. Happens in a process of its own: it
+   * may take seconds, and what is hostile ends that process alone. A constraint that cannot be
+   * compiled in bounded time and memory is refused. Throws `EngineError` when a text cannot be judged.
+   */
+  check(
+    constraint: Constraint,
+    texts: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ConstraintReport>;
   /**
    * One vector per text: the pooled output, or the last token's for models without pooling; the
    * scores of rerankers. Texts of several requests share batches. Throws `ContextOverflowError` for a

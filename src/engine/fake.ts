@@ -11,6 +11,8 @@ import {
 } from "../errors.ts";
 import { embedTokens, type TextTokenizer } from "./embed-tokens.ts";
 import type {
+  Constraint,
+  ConstraintReport,
   Embeddings,
   EmbedOptions,
   Engine,
@@ -23,6 +25,7 @@ import type {
   TemplateRequest,
   TextPart,
 } from "./engine.ts";
+import { fakeReport, obedientText } from "./fake-constraint.ts";
 import { PromptTokenizer } from "./runner/prompt-tokens.ts";
 import { TextAssembler } from "./runner/text.ts";
 import { SpecialTexts } from "./special-texts.ts";
@@ -226,7 +229,13 @@ class FakeModel implements LoadedModel {
   ): AsyncGenerator<GenerateEvent> {
     const text = await this.detokenize(prompt);
     const reply = this.#options.reply?.(text);
-    const words = (reply ?? ` ${text}`).match(/\s*\S+\s*?/g) ?? [""];
+    const { constraint } = request;
+    const free = (reply ?? ` ${text}`).match(/\s*\S+\s*?/g) ?? [""];
+    const words =
+      constraint === undefined || constraint.tag !== undefined
+        ? free
+        : [thinkingBefore(free.join(""), constraint.thinking) + obedientText(constraint)];
+    const ends = reply !== undefined || words !== free;
     const assembler = new TextAssembler(request.stop);
     let common = 0;
     while (common < prompt.length - 1 && this.#cached[common] === prompt[common]) common++;
@@ -238,7 +247,7 @@ class FakeModel implements LoadedModel {
       await Bun.sleep(this.#options.tokenDelay ?? 0);
       this.#alive(signal);
       if (tokens === this.#options.crashAfter) this.#crash();
-      const word = reply === undefined ? words[tokens % words.length] : words[tokens];
+      const word = ends ? words[tokens] : words[tokens % words.length];
       tokens++;
       if (word === undefined) {
         reason = "stop";
@@ -281,6 +290,15 @@ class FakeModel implements LoadedModel {
     };
   }
 
+  async check(
+    constraint: Constraint,
+    texts: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ConstraintReport> {
+    this.#alive(signal);
+    return fakeReport(constraint, texts);
+  }
+
   #crash(): never {
     const error = new EngineCrashedError("model runner has unexpectedly stopped: asked to");
     this.#over.abort(error);
@@ -310,4 +328,15 @@ class FakeModel implements LoadedModel {
     this.#over.abort(new EngineError("the model was unloaded"));
     this.#ended.resolve(undefined);
   }
+}
+
+/** What the model says before its constraint holds: nothing, or its words up to the end of thinking. */
+function thinkingBefore(
+  free: string,
+  thinking: NonNullable<GenerateRequest["constraint"]>["thinking"],
+): string {
+  if (thinking === undefined) return "";
+  const at = free.indexOf(thinking.close);
+  if (at < 0) return "";
+  return (thinking.opened ? "" : thinking.open) + free.slice(0, at + thinking.close.length);
 }

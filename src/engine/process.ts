@@ -14,7 +14,10 @@ import {
   OutOfMemoryError,
 } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import { Checker, vocabularySpec } from "./checker.ts";
 import type {
+  Constraint,
+  ConstraintReport,
   Embeddings,
   EmbedOptions,
   Engine,
@@ -67,7 +70,8 @@ export class ProcessEngine implements Engine {
   async load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel> {
     signal.throwIfAborted();
     const since = performance.now();
-    const child = new Child(this.#options, () => this.#children.delete(child));
+    const checker = new Checker(() => this.load(vocabularySpec(spec.path), never));
+    const child = new Child(this.#options, checker, () => this.#children.delete(child));
     this.#children.add(child);
     const abort = () => void child[Symbol.asyncDispose]();
     signal.addEventListener("abort", abort, { once: true });
@@ -89,6 +93,8 @@ export class ProcessEngine implements Engine {
   }
 }
 
+const never = new AbortController().signal;
+
 /** Somebody who waits for a single answer. */
 interface Caller {
   resolve(report: Report): void;
@@ -98,12 +104,14 @@ interface Caller {
 class Child implements LoadedModel {
   readonly #process: Subprocess<"ignore", "ignore", "pipe">;
   readonly #options: ProcessEngineOptions;
+  readonly #checker: Checker;
   readonly #ready = Promise.withResolvers<LoadedModelInfo>();
   readonly #ended = Promise.withResolvers<Error | undefined>();
   readonly #callers = new Map<number, Caller>();
   readonly #streams = new Map<number, EventQueue<GenerateEvent>>();
   #info: LoadedModelInfo | undefined;
   #since = 0;
+  #vocabularyOnly = false;
   #ids = 0;
   /** Set when the child can serve no longer. */
   #over: Error | undefined;
@@ -115,8 +123,9 @@ class Child implements LoadedModel {
   #killedFor: string | undefined;
   readonly ended: Promise<Error | undefined> = this.#ended.promise;
 
-  constructor(options: ProcessEngineOptions, onEnd: () => void) {
+  constructor(options: ProcessEngineOptions, checker: Checker, onEnd: () => void) {
     this.#options = options;
+    this.#checker = checker;
     this.#ready.promise.catch(() => {}); // awaited by load(), which may not have begun
     this.#process = Bun.spawn([...options.command], {
       env: { ...options.env },
@@ -150,6 +159,7 @@ class Child implements LoadedModel {
 
   async load(spec: LoadSpec, since: number): Promise<void> {
     this.#since = since;
+    this.#vocabularyOnly = spec.vocabularyOnly ?? false;
     this.#send({
       type: "load",
       spec,
@@ -228,26 +238,34 @@ class Child implements LoadedModel {
     return report.type === "text" ? report.text : unexpected(report);
   }
 
+  async check(
+    constraint: Constraint,
+    texts: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ConstraintReport> {
+    if (!this.#vocabularyOnly) return await this.#checker.check(constraint, texts, signal);
+    const { kind, text } = constraint;
+    const id = this.#ids++;
+    const report = await this.#askUntil(
+      { type: "check", id, kind, text, texts: [...texts] },
+      signal,
+    );
+    return report.type === "checked" ? report.report : unexpected(report);
+  }
+
   async embed(
     texts: readonly string[],
     options: EmbedOptions,
     signal: AbortSignal,
   ): Promise<Embeddings> {
     const id = this.#ids++;
-    const cancel = () => this.#cancel(id, signal.reason);
-    signal.throwIfAborted();
-    signal.addEventListener("abort", cancel, { once: true });
-    try {
-      const report = await this.#ask({ type: "embed", id, texts: [...texts], options });
-      if (report.type !== "vectors") return unexpected(report);
-      const { bytes, promptTokens, cutTokens } = report;
-      const all = new Float32Array(bytes.slice().buffer);
-      const width = all.length / Math.max(1, texts.length);
-      const vectors = texts.map((_, i) => all.subarray(i * width, (i + 1) * width));
-      return { vectors, promptTokens, cutTokens };
-    } finally {
-      signal.removeEventListener("abort", cancel);
-    }
+    const report = await this.#askUntil({ type: "embed", id, texts: [...texts], options }, signal);
+    if (report.type !== "vectors") return unexpected(report);
+    const { bytes, promptTokens, cutTokens } = report;
+    const all = new Float32Array(bytes.slice().buffer);
+    const width = all.length / Math.max(1, texts.length);
+    const vectors = texts.map((_, i) => all.subarray(i * width, (i + 1) * width));
+    return { vectors, promptTokens, cutTokens };
   }
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
@@ -281,6 +299,7 @@ class Child implements LoadedModel {
     this.#process.kill("SIGKILL");
     await this.#process.exited;
     await this.ended;
+    await this.#checker[Symbol.asyncDispose]();
   }
 
   #ask(command: Extract<Command, { id: number }>): Promise<Report> {
@@ -289,6 +308,18 @@ class Child implements LoadedModel {
     this.#callers.set(command.id, { resolve, reject });
     this.#send(command);
     return promise;
+  }
+
+  /** Asks, and gives up when the signal aborts. */
+  async #askUntil(command: Extract<Command, { id: number }>, signal: AbortSignal): Promise<Report> {
+    const cancel = () => this.#cancel(command.id, signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await this.#ask(command);
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
   }
 
   #cancel(id: number, reason: unknown): void {
@@ -347,6 +378,7 @@ class Child implements LoadedModel {
       case "tokens":
       case "text":
       case "vectors":
+      case "checked":
         this.#callers.get(report.id)?.resolve(report);
         this.#callers.delete(report.id);
         break;

@@ -6,6 +6,7 @@
 import { type Static, type TSchema, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type {
+  ConstraintReport,
   GenerateEvent,
   GenerateRequest,
   LoadedModelInfo,
@@ -30,6 +31,24 @@ const LoadSpecShape = t.Object({
   kvCacheType: t.String(),
   flashAttention: t.Union([t.Literal("auto"), t.Literal("on"), t.Literal("off")]),
   deterministic: t.Optional(t.Boolean()),
+  vocabularyOnly: t.Optional(t.Boolean()),
+});
+
+const constraint = {
+  kind: t.Union([t.Literal("schema"), t.Literal("lark"), t.Literal("regex"), t.Literal("choice")]),
+  text: t.String(),
+};
+
+const ConstraintUseShape = t.Object({
+  ...constraint,
+  thinking: t.Optional(
+    t.Object({
+      open: t.String({ minLength: 1 }),
+      close: t.String({ minLength: 1 }),
+      opened: t.Boolean(),
+    }),
+  ),
+  tag: t.Optional(t.Object({ text: t.String({ minLength: 1 }), atStart: t.Boolean() })),
 });
 
 const SamplingShape = t.Object({
@@ -63,6 +82,7 @@ const GenerateShape = t.Object({
   shift: t.Boolean(),
   keep: t.Integer(),
   logprobs: t.Optional(t.Integer({ minimum: 0, maximum: 20 })),
+  constraint: t.Optional(ConstraintUseShape),
   wantContext: t.Boolean(),
 });
 
@@ -103,6 +123,7 @@ export const Command = t.Union([
     addGenerationPrompt: t.Boolean(),
   }),
   t.Object({ type: t.Literal("generate"), id: Id, request: GenerateShape }),
+  t.Object({ type: t.Literal("check"), id: Id, ...constraint, texts: t.Array(t.String()) }),
   t.Object({
     type: t.Literal("embed"),
     id: Id,
@@ -151,6 +172,19 @@ const Failure = t.Object({
   contextLength: t.Optional(t.Integer()),
 });
 
+const BrokenRuleShape = t.Object({
+  pointer: t.String(),
+  keyword: t.String(),
+  reason: t.String(),
+});
+
+const ConstraintReportShape = t.Object({
+  level: t.Union([t.Literal("enforced"), t.Literal("validated"), t.Literal("refused")]),
+  reason: t.Optional(BrokenRuleShape),
+  compileMs: t.Number({ minimum: 0 }),
+  verdicts: t.Array(t.Object({ accepted: t.Boolean(), broken: t.Optional(BrokenRuleShape) })),
+});
+
 /** Child to parent. */
 export const Report = t.Union([
   t.Object({
@@ -180,6 +214,7 @@ export const Report = t.Union([
   t.Object({ type: t.Literal("failed"), error: Failure, log: t.String() }),
   t.Object({ type: t.Literal("tokens"), id: Id, tokens: Tokens }),
   t.Object({ type: t.Literal("text"), id: Id, text: t.String() }),
+  t.Object({ type: t.Literal("checked"), id: Id, report: ConstraintReportShape }),
   // Float32 numbers of all vectors, one after the other, as bytes of this machine.
   t.Object({
     type: t.Literal("vectors"),
@@ -210,7 +245,8 @@ export type Command =
   | { type: "generate"; id: number; request: GenerateRequest }
   | { type: "prompt"; id: number; prompt: readonly TextPart[]; addSpecial: boolean };
 export type Report =
-  | Exclude<ReportShape, { type: "events" | "ready" }>
+  | Exclude<ReportShape, { type: "events" | "ready" | "checked" }>
+  | { type: "checked"; id: number; report: ConstraintReport }
   | { type: "ready"; info: Omit<LoadedModelInfo, "loadNs"> }
   | { type: "events"; events: [id: number, event: GenerateEvent][] };
 export type Failure = Static<typeof Failure>;

@@ -4,6 +4,8 @@
  */
 import { embedTokens } from "../../src/engine/embed-tokens.ts";
 import type {
+  Constraint,
+  ConstraintReport,
   Embeddings,
   EmbedOptions,
   Engine,
@@ -38,6 +40,12 @@ export class ScriptedEngine implements Engine {
   readonly conversations: TemplateRequest[] = [];
   /** What the next requests are answered with, one after the other; the last one stays. */
   answers: Answer[] = [{ steps: ["Hello", " there"] }];
+  /** What checks of constraints are answered with. */
+  onCheck: (constraint: Constraint, texts: readonly string[]) => ConstraintReport = (_, texts) => ({
+    level: "enforced",
+    compileMs: 0,
+    verdicts: texts.map(() => ({ accepted: true })),
+  });
   /** What a load does before it succeeds: waits, or fails. */
   onLoad: (spec: LoadSpec, signal: AbortSignal) => Promise<void> = async () => {};
   /** Requests that ended before their answer did. */
@@ -168,6 +176,10 @@ class ScriptedModel implements LoadedModel {
     if (logprobs === undefined) return {};
     const own = { token, logprob: -0.5, bytes: [...new TextEncoder().encode(token)] };
     return { logprobs: [{ ...own, top: Array.from({ length: logprobs }, () => own) }] };
+  }
+
+  async check(constraint: Constraint, texts: readonly string[]): Promise<ConstraintReport> {
+    return this.#engine.onCheck(constraint, texts);
   }
 
   async embed(texts: readonly string[], options: EmbedOptions): Promise<Embeddings> {

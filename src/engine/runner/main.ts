@@ -10,6 +10,7 @@ import { AppError, errorMessage, ModelLoadError } from "../../errors.ts";
 import { version } from "../../version.ts";
 import type { LoadSpec } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
+import { CheckRunner } from "./checker.ts";
 import { toFailure } from "./failure.ts";
 import { PrefixCache } from "./prefix-cache.ts";
 import { Runner } from "./runner.ts";
@@ -40,6 +41,7 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
       flash_attention: onOff[spec.flashAttention],
       ...(spec.mainGpu === undefined ? {} : { main_gpu: spec.mainGpu }),
       ...(spec.mmap === undefined ? {} : { mmap: spec.mmap ? 1 : 0 }),
+      vocabulary_only: spec.vocabularyOnly ? 1 : 0,
     },
     cacheType: spec.kvCacheType,
     adapters: spec.adapters,
@@ -78,6 +80,25 @@ function cacheKey(spec: LoadSpec, file: Stats): string {
   return hash.digest("hex").slice(0, 32);
 }
 
+/** What a child with a vocabulary only tells: it has no context, and weighs next to nothing. */
+function vocabularyReport(model: NativeModel): Report {
+  return {
+    type: "ready",
+    info: {
+      contextLength: 0,
+      trainedContextLength: 0,
+      slots: 0,
+      vocabularySize: model.fact(facts.vocabulary),
+      addsBos: false,
+      embeddingLength: 0,
+      specialTokens: [],
+      inputs: { images: false, sound: false },
+      canShift: false,
+      memory: { total: 0, gpu: 0 },
+    },
+  };
+}
+
 /** Runs until the parent hangs up; resolves with the exit code. */
 export function runRunner(): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
@@ -89,6 +110,7 @@ export function runRunner(): Promise<number> {
   const send = (report: Report): void => void ipc(report);
   let runner: Runner | undefined;
   let model: NativeModel | undefined;
+  let checker: CheckRunner | undefined;
 
   const load = (command: LoadCommand): void => {
     let native: Native | undefined;
@@ -97,6 +119,11 @@ export function runRunner(): Promise<number> {
       native.dieWithParent(command.parent);
       const { size } = statSync(command.spec.path);
       model = loadModel(native, command.spec, size);
+      if (command.spec.vocabularyOnly) {
+        checker = new CheckRunner(model, send, () => resolve(0));
+        send(vocabularyReport(model));
+        return;
+      }
       const vocabulary = new NativeVocabulary(model);
       const cache = command.prefixCache && {
         ...command.prefixCache,
@@ -121,13 +148,14 @@ export function runRunner(): Promise<number> {
   process.on("disconnect", () => resolve(0));
   process.on("message", (message: Command) => {
     if (message.type === "load") load(message);
+    else if (message.type === "check") void checker?.check(message);
     else if (runner !== undefined && model !== undefined) handle(message, runner, model, send);
   });
   return promise;
 }
 
 function handle(
-  message: Exclude<Command, LoadCommand>,
+  message: Exclude<Command, { type: "load" | "check" }>,
   runner: Runner,
   model: NativeModel,
   send: (report: Report) => void,

@@ -10,6 +10,8 @@ export interface Want {
   readonly slot: number;
   /** Tokens of its prompt not yet evaluated; 0 = it decodes. */
   readonly promptLeft: number;
+  /** Tokens that a decoding slot has to evaluate, 1 when absent; a constraint may force several. */
+  readonly pending?: number;
   /** Order of arrival: smaller is older. */
   readonly order: number;
   /** Number of the step that it was last part of: smaller waits longer. */
@@ -18,7 +20,7 @@ export interface Want {
 
 export interface Share {
   readonly slot: number;
-  /** Tokens of this slot in the step; 1 for a decoding slot. */
+  /** Tokens of this slot in the step. */
   readonly count: number;
 }
 
@@ -33,12 +35,17 @@ export function planStep(
   chunk: number,
   rows = batchSize,
 ): Share[] {
-  const shares: Share[] = wants
+  const decoding = wants
     .filter(({ promptLeft }) => promptLeft === 0)
     .sort((a, b) => a.served - b.served)
-    .slice(0, Math.min(rows, batchSize))
-    .map(({ slot }) => ({ slot, count: 1 }));
-  let left = Math.min(chunk, batchSize - shares.length);
+    .slice(0, Math.min(rows, batchSize));
+  let spare = batchSize - decoding.length;
+  const shares: Share[] = decoding.map(({ slot, pending = 1 }) => {
+    const more = Math.min(Math.max(0, pending - 1), spare);
+    spare -= more;
+    return { slot, count: 1 + more };
+  });
+  let left = Math.min(chunk, spare);
   const prompts = wants.filter(({ promptLeft }) => promptLeft > 0);
   for (const { slot, promptLeft } of prompts.sort((a, b) => a.order - b.order)) {
     if (left <= 0) break;

@@ -7,12 +7,14 @@
 import {
   facts,
   type NativeModel,
+  type NativeSampler,
   type SampledRow,
   StepBuffers,
   status,
 } from "../../../ffi/native.ts";
 import { ContextOverflowError, EngineError } from "../../errors.ts";
 import type {
+  ConstraintUse,
   GenerateEvent,
   GenerateRequest,
   LoadSpec,
@@ -20,6 +22,7 @@ import type {
   TokenLogprob,
 } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
+import { ConstraintCache, type HeldConstraint } from "./constraints.ts";
 import { CostCurve } from "./cost.ts";
 import { EmbedQueue, type EmbedResult } from "./embed.ts";
 import { toFailure } from "./failure.ts";
@@ -38,15 +41,18 @@ import type { PrefixCache } from "./prefix-cache.ts";
 import { promptParts } from "./prompt-parts.ts";
 import { PromptTokenizer, type Vocabulary } from "./prompt-tokens.ts";
 import { Active, Slot } from "./slot.ts";
+import { SlotConstraint } from "./slot-constraint.ts";
 import { ThreadGovernor } from "./threads.ts";
 
 type EmbedCommand = Extract<Command, { type: "embed" }>;
+type LogprobsOf = NonNullable<Extract<GenerateEvent, { type: "text" }>["logprobs"]>;
 
 interface Waiting {
   readonly id: number;
   readonly request: GenerateRequest;
   readonly prompt: Int32Array;
   readonly spans: readonly MediaSpan[];
+  readonly constraint: HeldConstraint | undefined;
   readonly order: number;
   paused: boolean;
 }
@@ -64,6 +70,9 @@ const beatMs = 1000;
 
 /** Longest text handed to the tokenizer, in UTF-16 units: beyond it no context is long enough. */
 const longestText = 64 * 1024 * 1024;
+
+/** Milliseconds for compiling a constraint, which was compiled in bounded time before (`checker.ts`). */
+const compileLimitMs = 20_000;
 
 function refuseEndless(text: string): void {
   if (text.length > longestText) throw new EngineError("the text is too long to tokenise");
@@ -83,6 +92,7 @@ export class Runner {
   readonly #bos: number;
   readonly #canTrim: boolean;
   readonly #canShift: boolean;
+  readonly #constraints: ConstraintCache;
   #waiting: Waiting[] = [];
   readonly #embeds: EmbedQueue;
   /** Sequences that only embeddings use; without any they borrow those of free slots. */
@@ -144,6 +154,7 @@ export class Runner {
       firstSpeed: this.#promptSpeed,
       deterministic: spec.deterministic === true,
     });
+    this.#constraints = new ConstraintCache(model, compileLimitMs);
   }
 
   generate(id: number, request: GenerateRequest): void {
@@ -156,10 +167,20 @@ export class Runner {
       );
       const order = this.#orders++;
       const [only] = parts;
-      if (parts.length === 1 && only instanceof Int32Array) {
-        this.#enqueue({ id, request, prompt: only, spans: [], order, paused: false });
-      } else void this.#readMedia(id, request, parts, order);
+      const plain = parts.length === 1 && request.constraint === undefined;
+      if (plain && only instanceof Int32Array) {
+        const nothing = { spans: [], constraint: undefined };
+        this.#enqueue({ id, request, prompt: only, order, paused: false, ...nothing });
+      } else void this.#prepare(id, request, parts, order);
     });
+  }
+
+  /** The compiled constraint of a request. @throws EngineError */
+  async #hold(use: ConstraintUse | undefined): Promise<HeldConstraint | undefined> {
+    if (use === undefined) return undefined;
+    // Written answers have no members that their schema does not name.
+    const kind = use.kind === "schema" ? "answer" : use.kind;
+    return await this.#constraints.hold({ kind, text: use.text });
   }
 
   /** Lets a request wait for its slot. @throws ContextOverflowError, EngineError */
@@ -180,8 +201,8 @@ export class Runner {
     this.#wake();
   }
 
-  /** Prepares a prompt with images; its request waits for a slot afterwards. */
-  async #readMedia(
+  /** Reads images, compiles a constraint; the request waits for a slot afterwards. */
+  async #prepare(
     id: number,
     request: GenerateRequest,
     parts: readonly RawPart[],
@@ -192,11 +213,17 @@ export class Runner {
     const canceled = () => !this.#reading.has(id);
     try {
       const { tokens: prompt, spans } = await this.#media.read(parts, canceled);
-      if (canceled()) return freeMedia(spans);
-      try {
-        this.#enqueue({ id, request, prompt, spans, order, ...reading });
-      } catch (error) {
+      let constraint: HeldConstraint | undefined;
+      const drop = () => {
         freeMedia(spans);
+        constraint?.release();
+      };
+      try {
+        if (!canceled()) constraint = await this.#hold(request.constraint);
+        if (canceled()) return drop();
+        this.#enqueue({ id, request, prompt, spans, constraint, order, ...reading });
+      } catch (error) {
+        drop();
         throw error;
       }
     } catch (error) {
@@ -213,7 +240,10 @@ export class Runner {
 
   cancel(id: number): void {
     this.#reading.delete(id);
-    for (const { spans } of this.#waiting.filter((waiting) => waiting.id === id)) freeMedia(spans);
+    for (const { spans, constraint } of this.#waiting.filter((waiting) => waiting.id === id)) {
+      freeMedia(spans);
+      constraint?.release();
+    }
     this.#waiting = this.#waiting.filter((waiting) => waiting.id !== id);
     this.#embeds.cancel(id);
     const slot = this.#slots.find(({ active }) => active?.id === id);
@@ -343,6 +373,7 @@ export class Runner {
         const kept = this.#trim(slot, Math.min(common, waiting.prompt.length - 1));
         const sampler = this.#model.sampler(waiting.request.sampling);
         sampler.accept(waiting.prompt.filter((token) => token >= 0));
+        const constraint = this.#constraintOf(waiting, sampler);
         slot.active = new Active(
           waiting.id,
           waiting.request,
@@ -350,6 +381,7 @@ export class Runner {
           waiting.spans,
           kept,
           sampler,
+          constraint,
           waiting.order,
           this.#idsOf(waiting.request.visible),
         );
@@ -385,6 +417,12 @@ export class Runner {
     };
     this.#send({ type: "resized", memory });
     return true;
+  }
+
+  #constraintOf(waiting: Waiting, sampler: NativeSampler): SlotConstraint | undefined {
+    const { constraint: use } = waiting.request;
+    if (use === undefined || waiting.constraint === undefined) return undefined;
+    return new SlotConstraint(this.#model, sampler, use, waiting.constraint);
   }
 
   #copy(from: number, slot: Slot): void {
@@ -458,6 +496,7 @@ export class Runner {
             {
               slot,
               promptLeft: active.textLeft,
+              pending: active.pending.length,
               order: active.order,
               served: active.served,
             },
@@ -542,8 +581,10 @@ export class Runner {
       active.served = this.#steps;
       const prompt = active.promptLeft > 0;
       if (!prompt && !this.#makeRoom(slot, active)) continue;
-      for (let i = 0; i < count; i++) {
-        const token = prompt ? (active.prompt[active.evaluated++] ?? 0) : active.pending;
+      const most = prompt ? count : Math.min(count, this.#cells - slot.tokens.length);
+      for (let i = 0; i < most; i++) {
+        const token = prompt ? active.prompt[active.evaluated++] : active.pending.shift();
+        if (token === undefined) break;
         tokens[rows] = token;
         positions[rows] = slot.position();
         sequences[rows] = slot.sequence;
@@ -552,7 +593,7 @@ export class Runner {
         rows++;
       }
       if (prompt) prompts += count;
-      if (active.promptLeft > 0) continue;
+      if (active.promptLeft > 0 || active.pending.length > 0) continue;
       wanted[rows - 1] = 1;
       sampled.push({ row: rows - 1, slot, active });
     }
@@ -580,52 +621,108 @@ export class Runner {
     return true;
   }
 
-  #harvest(due: readonly { row: number; slot: Slot; active: Active }[]): void {
+  #harvest(all: readonly { row: number; slot: Slot; active: Active }[]): void {
+    const due = all.filter(({ slot, active }) => {
+      if (active.evalTokens === 0) active.evalSince = performance.now();
+      return !this.#forceFirst(slot, active);
+    });
+    if (due.length === 0) return;
     const rows = this.#model.sample(
       due.map(({ row, active }) => ({ row, sampler: active.sampler })),
     );
     due.forEach(({ row, slot, active }, i) => {
       const sampled = rows[i];
       if (sampled === undefined) return;
-      if (active.evalTokens === 0) active.evalSince = performance.now();
-      if (sampled.token < 0) {
-        this.#fail(slot, new EngineError("the model computed no finite logits"));
-        return;
+      try {
+        this.#take(slot, active, row, this.#resampled(active, row, sampled));
+      } catch (error) {
+        this.#fail(slot, error);
       }
-      active.evalTokens++;
-      this.#take(slot, active, row, sampled);
     });
+  }
+
+  /** An answer may begin with tokens that its constraint forces. True when it does. */
+  #forceFirst(slot: Slot, active: Active): boolean {
+    if (active.evalTokens > 0 || active.constraint === undefined) return false;
+    try {
+      this.#takeForced(slot, active);
+    } catch (error) {
+      this.#fail(slot, error);
+    }
+    return slot.active !== active || active.pending.length > 0;
+  }
+
+  /** The row again, under the constraint, when a free token may not stand. @throws EngineError */
+  #resampled(active: Active, row: number, first: SampledRow): SampledRow {
+    const shown = this.#shown(active, first);
+    const again = active.constraint?.refuses(shown)
+      ? this.#model.sample([{ row, sampler: active.sampler }])[0]
+      : shown;
+    if (again?.token === -2) throw new EngineError(`constraint: ${active.sampler.failure}`);
+    if (again === undefined || again.token < 0) {
+      throw new EngineError("the model computed no finite logits");
+    }
+    return again;
+  }
+
+  /** A special token that the request wants to see has bytes. */
+  #shown(active: Active, sampled: SampledRow): SampledRow {
+    const { token } = sampled;
+    return active.visible.has(token)
+      ? { ...sampled, bytes: this.#model.piece(token, true) }
+      : sampled;
   }
 
   /** What one sampled token means: text, the end, or more to come. */
   #take(slot: Slot, active: Active, row: number, sampled: SampledRow): void {
     if (sampled.ends) {
+      active.evalTokens++;
       this.#finish(slot, active, "stop");
       return;
     }
-    const shown = active.visible.has(sampled.token);
-    const bytes = shown ? this.#model.piece(sampled.token, true) : sampled.bytes;
+    const { logprobs } = active.request;
+    const taken = { token: sampled.token, bytes: sampled.bytes, last: true };
+    const goesOn = this.#takeToken(slot, active, taken, () =>
+      logprobs === undefined ? undefined : [this.#logprob(row, sampled.token, logprobs)],
+    );
+    if (goesOn) this.#takeForced(slot, active);
+  }
+
+  /** Adds a token to the answer; `last`: of those that the constraint knows. False when that ended it. */
+  #takeToken(
+    slot: Slot,
+    active: Active,
+    { token, bytes, last }: { token: number; bytes: Uint8Array; last: boolean },
+    logprobs: () => LogprobsOf | undefined,
+  ): boolean {
+    active.evalTokens++;
+    active.constraint?.note(token, bytes);
     const piece = active.assembler.push(bytes);
     if (active.request.wantContext) active.output += piece.text;
-    const { logprobs } = active.request;
-    if (piece.text !== "" || (logprobs !== undefined && !piece.stopped)) {
-      this.#events.push([
-        active.id,
-        {
-          type: "text",
-          text: piece.text,
-          ...(logprobs === undefined
-            ? {}
-            : { logprobs: [this.#logprob(row, sampled.token, logprobs)] }),
-        },
-      ]);
+    const wanted = piece.stopped && piece.text === "" ? undefined : logprobs();
+    if (piece.text !== "" || wanted !== undefined) {
+      const more = wanted === undefined ? {} : { logprobs: wanted };
+      this.#events.push([active.id, { type: "text", text: piece.text, ...more }]);
     }
-    if (piece.stopped) {
-      this.#finish(slot, active, "stop");
-    } else if (active.evalTokens >= active.request.maxTokens) {
-      this.#finish(slot, active, "length");
-    } else {
-      active.pending = sampled.token;
+    const over = last && active.constraint?.settle();
+    if (piece.stopped || over) this.#finish(slot, active, "stop");
+    else if (active.evalTokens >= active.request.maxTokens) this.#finish(slot, active, "length");
+    else active.pending.push(token);
+    return slot.active === active;
+  }
+
+  /** Adds what the constraint forces, without sampling; not where probabilities are asked for. */
+  #takeForced(slot: Slot, active: Active): void {
+    if (active.constraint === undefined || active.request.logprobs !== undefined) return;
+    const left = active.request.maxTokens - active.evalTokens;
+    const forced = active.constraint.forced(left);
+    for (const [i, token] of forced.entries()) {
+      const taken = {
+        token,
+        bytes: this.#model.piece(token, false),
+        last: i === forced.length - 1,
+      };
+      if (!this.#takeToken(slot, active, taken, () => undefined)) return;
     }
   }
 

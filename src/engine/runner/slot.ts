@@ -3,6 +3,7 @@
 import type { NativeSampler } from "../../../ffi/native.ts";
 import type { GenerateEvent, GenerateRequest } from "../engine.ts";
 import { freeMedia, type MediaSpan, positionAt, type Span } from "./media.ts";
+import type { SlotConstraint } from "./slot-constraint.ts";
 import { TextAssembler } from "./text.ts";
 
 /** A request that has a slot. */
@@ -10,8 +11,8 @@ export class Active {
   /** Tokens of the prompt that are in the cache already. */
   evaluated: number;
   readonly assembler: TextAssembler;
-  /** Sampled, but not yet evaluated. */
-  pending = -1;
+  /** Sampled or forced, but not yet evaluated, in order. */
+  readonly pending: number[] = [];
   evalTokens = 0;
   /** Tokens dropped to make room. */
   shifted = 0;
@@ -36,6 +37,7 @@ export class Active {
     readonly spans: readonly MediaSpan[],
     readonly cached: number,
     readonly sampler: NativeSampler,
+    readonly constraint: SlotConstraint | undefined,
     /** Order of arrival. */
     readonly order: number,
     /** Special tokens that are shown. */
@@ -62,6 +64,7 @@ export class Active {
 
   free(): void {
     this.sampler.free();
+    this.constraint?.release();
     freeMedia(this.spans);
   }
 

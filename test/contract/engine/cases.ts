@@ -9,7 +9,7 @@ import type {
   LoadSpec,
 } from "../../../src/engine/engine.ts";
 import { SpecialTexts } from "../../../src/engine/special-texts.ts";
-import { ContextOverflowError, ModelLoadError } from "../../../src/errors.ts";
+import { ContextOverflowError, EngineError, ModelLoadError } from "../../../src/errors.ts";
 
 const never = new AbortController().signal;
 
@@ -152,6 +152,78 @@ export function engineCases(create: () => Engine, path: string): void {
       expect(reading).rejects.toMatchObject({ name: "AbortError" });
       await reading.catch(() => undefined);
     }
+    expect((await generate("Tom")).done.evalTokens).toBe(16);
+  });
+
+  const schema = (value: unknown) => ({ kind: "schema", text: JSON.stringify(value) }) as const;
+  const flag = schema({
+    type: "object",
+    properties: { ok: { const: true }, kind: { enum: ["a"] } },
+    required: ["ok", "kind"],
+  });
+
+  test("keeps an answer to its constraint, up to its end", async () => {
+    const { text, done } = await generate("Once upon a time", { constraint: flag, maxTokens: 60 });
+    expect(JSON.parse(text)).toEqual({ ok: true, kind: "a" });
+    expect(done.reason).toBe("stop");
+    const choice = { kind: "choice", text: JSON.stringify(['no "way"']) } as const;
+    expect((await generate("Tom", { constraint: choice, maxTokens: 60 })).text).toBe('no "way"');
+  });
+
+  test("constrains after thinking, without another prompt", async () => {
+    const free = (await generate("Once upon a time", { maxTokens: 40 })).text;
+    const close = free.match(/ [a-z]+/gi)?.[2] ?? "";
+    const thinking = { open: "<think>", close, opened: true };
+    const { text, done } = await generate("Once upon a time", {
+      constraint: { ...flag, thinking },
+      maxTokens: 100,
+    });
+    const border = free.indexOf(close) + close.length;
+    expect(text.startsWith(free.slice(0, border))).toBe(true);
+    const answer = text.slice(text.indexOf("{"));
+    expect(JSON.parse(answer)).toEqual({ ok: true, kind: "a" });
+    expect(done.reason).toBe("stop");
+  });
+
+  test("constrains at once a model that does not begin with thinking", async () => {
+    const thinking = { open: "<think>", close: "</think>", opened: false };
+    const constraint = { ...flag, thinking };
+    const { text } = await generate("Once upon a time", { constraint, maxTokens: 60 });
+    expect(JSON.parse(text)).toEqual({ ok: true, kind: "a" });
+  });
+
+  test("serves a constrained and a free request side by side", async () => {
+    const alone = (await generate("A cat")).text;
+    const [free, held] = await Promise.all([
+      generate("A cat"),
+      generate("Tom", { constraint: flag, maxTokens: 60 }),
+    ]);
+    expect(free.text).toBe(alone);
+    expect(JSON.parse(held.text)).toEqual({ ok: true, kind: "a" });
+  });
+
+  test("tells how far a schema can be kept, and judges texts", async () => {
+    const good = '{"ok":true,"kind":"a"}';
+    expect(await model.check(flag, [good, '{"ok":true}', "no"], never)).toMatchObject({
+      level: "enforced",
+      verdicts: [
+        { accepted: true },
+        { accepted: false, broken: { keyword: "required" } },
+        { accepted: false, broken: { keyword: "" } },
+      ],
+    });
+    const not = schema({ properties: { a: { not: { type: "string" } } } });
+    expect(await model.check(not, [], never)).toMatchObject({
+      level: "validated",
+      reason: { pointer: "/properties/a/not", keyword: "not" },
+    });
+    const broken = { kind: "schema", text: "[" } as const;
+    expect((await model.check(broken, [], never)).level).toBe("refused");
+  });
+
+  test("ends a request whose constraint is refused with an error", async () => {
+    const constraint = { kind: "schema", text: "[" } as const;
+    expect(generate("Tom", { constraint })).rejects.toBeInstanceOf(EngineError);
     expect((await generate("Tom")).done.evalTokens).toBe(16);
   });
 

@@ -44,6 +44,7 @@ function loadedModel(spec: LoadSpec): { model: LoadedModel; handle: LoadedHandle
     applyTemplate: refuse,
     generate: refuse,
     embed: refuse,
+    check: refuse,
     ended: ended.promise,
     async [Symbol.asyncDispose]() {
       handle.disposed = true;
