@@ -21,6 +21,7 @@ export const errorCodes = [
   "convert",
   "modelfile",
   "store",
+  "format_refused",
   "registry",
   "archive",
   "unsupported",
@@ -166,6 +167,11 @@ export class RegistryError extends AppError {
   }
 }
 
+/** A format asked for cannot be kept; the message names place, keyword and reason. */
+export class FormatRefusedError extends AppError {
+  readonly code = "format_refused";
+}
+
 /** Known to the protocol, but not something this version does. */
 export class UnsupportedError extends AppError {
   readonly code = "unsupported";
@@ -259,7 +265,7 @@ export class ServerError extends AppError {
   }
 }
 
-/** An answer is not in the format that the command line asked for. */
+/** An answer is not in the format asked for; the message names place and rule. */
 export class FormatError extends AppError {
   readonly code = "format";
 }

@@ -325,6 +325,24 @@ const importModel: Command = {
   run: async (context, parsed) => (await import("./archive.ts")).importArchive(context, parsed),
 };
 
+const schema: Command = {
+  name: "schema",
+  usage: "check SCHEMA [INSTANCE...]",
+  summary: "Check how far a JSON schema can be kept",
+  flags: [
+    { name: "batch", kind: "text", help: "File of schemas and tests, one JSON object a line" },
+    { name: "model", kind: "text", help: "Model whose tokenizer is used (default guide)" },
+  ],
+  count: [1, many],
+  variables: ["MODELS"],
+  examples: [
+    ["hutch schema check person.json ada.json", "The level of a schema; whether an instance fits"],
+  ],
+  own: true,
+  completes: ["check"],
+  run: async (context, parsed) => (await import("./schema.ts")).schema(context, parsed),
+};
+
 /** Commands that talk to ollama.com or start other programs: named, so that the answer is clear. */
 function foreign(name: string, usage: string, summary: string): Command {
   const most = usage === "" ? 0 : many;
@@ -379,6 +397,7 @@ export const commands: readonly Command[] = [
   embed,
   completion,
   man,
+  schema,
   foreign("launch", "[NAME]", "Launch another program (not part of hutch)"),
 ];
 

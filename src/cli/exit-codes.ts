@@ -20,6 +20,8 @@ export const exitCodes = {
   contextExceeded: 6,
   /** No server at the address given. */
   unreachable: 7,
+  /** `schema check`: the schema cannot be kept. */
+  schemaRefused: 8,
   /** `--timeout` was over; the code of timeout(1). */
   timedOut: 124,
   /** Interrupted before the work was done. */
@@ -34,6 +36,7 @@ const codes: Readonly<Record<string, number>> = {
   out_of_memory: exitCodes.loadFailed,
   gguf: exitCodes.loadFailed,
   format: exitCodes.formatNotMet,
+  format_refused: exitCodes.schemaRefused,
   context_overflow: exitCodes.contextExceeded,
   connection: exitCodes.unreachable,
   timeout: exitCodes.timedOut,

@@ -27,13 +27,9 @@ export function selfCommand(hidden: string): string[] {
   return compiled ? [process.execPath, hidden] : [process.execPath, main, hidden];
 }
 
-/** @param guardHosts refuse foreign host names: for listeners on a loopback address */
-export function createLocal(
-  config: Config,
-  logger: Logger,
-  options: { guardHosts: boolean },
-): Local {
-  const child = {
+/** What children of this executable are started with. */
+function childOptions(config: Config, logger: Logger) {
+  return {
     env: childEnvironment(),
     libraries: {
       cacheFolder: config.cacheFolder,
@@ -48,7 +44,20 @@ export function createLocal(
     loadStallMs: Number(config.loadTimeoutNs) / 1e6,
     logger: logger.area("engine"),
   };
-  const engine = new ProcessEngine({ ...child, command: selfCommand("runner") });
+}
+
+/** The engine on libllama, its children started from this executable. */
+export function createEngine(config: Config, logger: Logger): ProcessEngine {
+  return new ProcessEngine({ ...childOptions(config, logger), command: selfCommand("runner") });
+}
+
+/** @param guardHosts refuse foreign host names: for listeners on a loopback address */
+export function createLocal(
+  config: Config,
+  logger: Logger,
+  options: { guardHosts: boolean },
+): Local {
+  const engine = createEngine(config, logger);
   const metrics = createMetrics(() => scheduler.running());
   const scheduler = createScheduler({
     engine,
@@ -63,7 +72,10 @@ export function createLocal(
     store,
     transfers: createTransfers(store, config, logger),
     scheduler,
-    jobs: createJobRunner({ ...child, command: selfCommand("worker") }),
+    jobs: createJobRunner({
+      ...childOptions(config, logger),
+      command: selfCommand("worker"),
+    }),
     config,
     logger: logger.area("server"),
     metrics,

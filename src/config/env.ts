@@ -36,6 +36,8 @@ export interface Config {
   readonly logFormat: "text" | "json";
   /** How long running answers may go on when the server is asked to end. */
   readonly drainTimeoutNs: bigint;
+  /** Further tries when an answer breaks its format. */
+  readonly formatRetries: number;
   readonly noHistory: boolean;
   /** Command line of the editor that a chat opens. */
   readonly editor: string;
@@ -140,6 +142,7 @@ export function readConfig(env: Environment = process.env): Config {
     logLevel: parseLogLevel(raw("DEBUG")),
     logFormat: logFormat(),
     drainTimeoutNs: duration("DRAIN_TIMEOUT"),
+    formatRetries: count("FORMAT_RETRIES"),
     noHistory: bool("NOHISTORY"),
     editor: raw("EDITOR") ?? clean(env.VISUAL) ?? clean(env.EDITOR) ?? variables.EDITOR.fallback,
     noColor: clean(env.NO_COLOR) !== undefined,

@@ -142,6 +142,13 @@ export const variables = {
     fallback: "30s",
     help: "How long running answers may go on after the first SIGTERM or SIGINT",
   },
+  FORMAT_RETRIES: {
+    ...own,
+    reader: "server",
+    kind: "count",
+    fallback: "2",
+    help: "Further tries when an answer without streaming does not keep to its format",
+  },
   NOHISTORY: {
     ...client,
     kind: "bool",

@@ -36,6 +36,20 @@ const bans: readonly Ban[] = [
     reason: "prompts and outputs are pure text",
   },
   {
+    from: "src/schema",
+    to: [
+      "src/server",
+      "src/cli",
+      "src/scheduler",
+      "src/model",
+      "src/engine/process.ts",
+      "src/engine/runner",
+      "ffi",
+      "elysia",
+    ],
+    reason: "what an answer is to be is decided without HTTP and native code",
+  },
+  {
     from: "src/scheduler",
     to: [
       "src/server",

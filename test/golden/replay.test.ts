@@ -32,6 +32,7 @@ const topics = [
   "show",
   "stop-sequences",
   "stream-framing",
+  "structured-output",
   "tags",
   "truncate-shift",
 ];

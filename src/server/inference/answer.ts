@@ -2,8 +2,10 @@
 import type { ParsedCall } from "../../chat/output.ts";
 import type { GenerateEvent } from "../../engine/engine.ts";
 import type { ServerDeps } from "../deps.ts";
+import { FormatJudge, type FormatPlan } from "./format.ts";
 import { type RunRequest, runPrompt } from "./generation.ts";
 import type { OutputReader } from "./output.ts";
+import { strictTools } from "./strict-tools.ts";
 
 export type Done = Extract<GenerateEvent, { type: "done" }>;
 export type Logprobs = NonNullable<Extract<GenerateEvent, { type: "text" }>["logprobs"]>;
@@ -16,18 +18,37 @@ export interface AnswerPiece {
   readonly logprobs: Logprobs | undefined;
   /** Of the last piece. */
   readonly done: Done | undefined;
+  /** Of the last piece: what is wrong with the form of an answer that its length limit cut. */
+  readonly broken?: string | undefined;
 }
 
-/** A piece for each step, the last one with `done`. @throws the engine's errors, OutputParseError */
+export interface AnswerRequest extends Omit<RunRequest, "visible" | "constraint"> {
+  /** The form that the answer is to have. */
+  readonly format: FormatPlan | undefined;
+}
+
+/**
+ * A piece for each step, the last one with `done`.
+ * @throws FormatError instead of the last piece, the engine's errors, OutputParseError
+ */
 export async function* answer(
   deps: ServerDeps,
-  run: Omit<RunRequest, "visible">,
-  { parser, visible }: OutputReader,
+  { format, ...run }: AnswerRequest,
+  reader: OutputReader,
   signal: AbortSignal,
 ): AsyncGenerator<AnswerPiece> {
-  for await (const event of runPrompt(deps, { ...run, visible }, signal)) {
-    const done = event.type === "done" ? event : undefined;
-    const output = parser.add(event.type === "done" ? "" : event.text, done !== undefined);
-    yield { ...output, logprobs: event.type === "done" ? undefined : event.logprobs, done };
+  const { parser, visible, thinking } = reader;
+  const { model } = run.lease;
+  const judge = FormatJudge.of(format, model, thinking);
+  const constraint = judge?.use ?? (await strictTools(deps, reader, model, signal));
+  for await (const event of runPrompt(deps, { ...run, visible, constraint }, signal)) {
+    if (event.type === "done") {
+      const rest = parser.add("", true);
+      const broken = await judge?.end(event.reason, signal);
+      yield { ...rest, logprobs: undefined, done: event, broken };
+    } else {
+      judge?.add(event.text);
+      yield { ...parser.add(event.text, false), logprobs: event.logprobs, done: undefined };
+    }
   }
 }

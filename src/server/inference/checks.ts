@@ -1,5 +1,5 @@
 /** What is checked of a request before a model is loaded for it (api.md 2.3, 7). */
-import { CapabilityError, InvalidRequestError, OptionError } from "../../errors.ts";
+import { CapabilityError, InvalidRequestError } from "../../errors.ts";
 import { capabilitiesOf } from "../../model/capabilities.ts";
 import type { StoredModel } from "../../model/model.ts";
 import { fullName } from "../../model/name.ts";
@@ -36,18 +36,6 @@ export function checkTopLogprobs(top: number | undefined): void {
   if (top !== undefined && (top < 0 || top > 20)) {
     throw new InvalidRequestError("top_logprobs must be between 0 and 20");
   }
-}
-
-/** Whether the request carries a constraint; "" and null are none. @throws a 500, as Ollama does */
-export function checkFormat(format: unknown): "json" | Record<string, unknown> | undefined {
-  if (format === undefined || format === null || format === "") return undefined;
-  if (format === "json") return format;
-  if (typeof format === "object" && !Array.isArray(format)) {
-    return format as Record<string, unknown>;
-  }
-  throw new OptionError(
-    `invalid format: ${JSON.stringify(JSON.stringify(format))}; expected "json" or a valid JSON Schema object`,
-  );
 }
 
 export interface Wishes {

@@ -1,5 +1,10 @@
 /** Runs a prompt on a loaded model, with the sampling that the options ask for (api.md 4, 7.5). */
-import type { GenerateEvent, GenerateRequest, Sampling } from "../../engine/engine.ts";
+import type {
+  ConstraintUse,
+  GenerateEvent,
+  GenerateRequest,
+  Sampling,
+} from "../../engine/engine.ts";
 import { OutOfMemoryError } from "../../errors.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
@@ -39,6 +44,7 @@ export interface RunRequest {
   /** Undefined = none, n = of each token and its n likeliest. */
   readonly logprobs: number | undefined;
   readonly wantContext: boolean;
+  readonly constraint: ConstraintUse | undefined;
 }
 
 /** Memory that ran out in a run is not told from memory that others hold: they all go (scheduler.md 10). */
@@ -67,6 +73,7 @@ export async function* runPrompt(
     shift: request.shift,
     keep: options.num_keep,
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
+    ...(request.constraint === undefined ? {} : { constraint: request.constraint }),
     wantContext: request.wantContext,
   };
   const meter = generationMeter(deps.metrics, lease.name);

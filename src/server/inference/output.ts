@@ -8,6 +8,8 @@ import { ThinkingSplitter, type ThinkTags } from "../../chat/thinking.ts";
 import { ToolSplitter } from "../../chat/tools.ts";
 import { chooseTemplate, parserOf } from "../../model/capabilities.ts";
 import type { StoredModel } from "../../model/model.ts";
+import { type ThinkingSpan, thinkingSpan } from "../../schema/thinking.ts";
+import { type CallSyntax, callSyntax } from "../../schema/tool-calls.ts";
 
 /** One splitter's content goes through the next. */
 class Chain implements OutputParser {
@@ -50,6 +52,10 @@ export interface OutputReader {
   readonly visible: readonly string[];
   /** Read by the two tags of a template rather than by a named parser. */
   readonly generic: boolean;
+  /** What the model writes before its answer. */
+  readonly thinking?: ThinkingSpan | undefined;
+  /** Tools, and how the model writes calls of them, where that is known for sure. */
+  readonly calls?: { readonly syntax: CallSyntax; readonly tools: readonly Tool[] } | undefined;
 }
 
 function marksOf(model: StoredModel, goTemplate: boolean | undefined): JinjaMarks {
@@ -81,11 +87,37 @@ export function outputReader(
   wish: OutputWish,
 ): OutputReader {
   if (wish.raw) return { parser: plain, visible: [], generic: false };
-  const named = parserNamed(parserOf(model) ?? "");
+  const name = parserOf(model);
+  const named = parserNamed(name ?? "");
   if (named !== undefined) {
-    return { parser: named.create(wish), visible: named.preserved, generic: false };
+    return {
+      parser: named.create(wish),
+      visible: named.preserved,
+      generic: false,
+      thinking: named.thinking ? spanOf(name, undefined, wish) : undefined,
+      calls: callsOf(callSyntax(name, "", ""), wish),
+    };
   }
-  return genericReader(marksOf(model, goTemplate), wish);
+  const marks = marksOf(model, goTemplate);
+  const jinja = chooseTemplate(model, goTemplate) === "jinja";
+  const template = (jinja ? model.gguf?.facts.chatTemplate : model.template) ?? "";
+  return {
+    ...genericReader(marks, wish),
+    thinking: spanOf(marks.parser === "harmony" ? "harmony" : undefined, marks.thinking, wish),
+    calls: callsOf(callSyntax(marks.parser, marks.toolTag, template), wish),
+  };
+}
+
+function spanOf(
+  parser: string | undefined,
+  tags: ThinkTags | undefined,
+  { think, prompt }: OutputWish,
+): ThinkingSpan | undefined {
+  return think?.on ? thinkingSpan(parser, tags, prompt) : undefined;
+}
+
+function callsOf(syntax: CallSyntax | undefined, { tools }: OutputWish): OutputReader["calls"] {
+  return syntax === undefined || tools.length === 0 ? undefined : { syntax, tools };
 }
 
 function genericReader(marks: JinjaMarks, wish: OutputWish): OutputReader {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { Elysia } from "elysia";
 import type { ChatMessage, Conversation, Tool } from "../../chat/messages.ts";
 import type { ParsedCall } from "../../chat/output.ts";
-import { ModelRequiredError, UnsupportedError } from "../../errors.ts";
+import { ModelRequiredError } from "../../errors.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
@@ -12,11 +12,11 @@ import type { ServerDeps } from "../deps.ts";
 import { type AnswerPiece, answer } from "../inference/answer.ts";
 import {
   checkCapabilities,
-  checkFormat,
   checkImages,
   checkTopLogprobs,
   readFields,
 } from "../inference/checks.ts";
+import { type FormatPlan, optionsOfTry, planFormat, retrying } from "../inference/format.ts";
 import { acquire, optionsFor } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { outputReader } from "../inference/output.ts";
@@ -25,10 +25,12 @@ import { errorLine, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import {
   extraFields,
+  formatFields,
   logprobsOf,
   metrics,
   wantsExtras,
   wireLogprobs,
+  withFormatLevel,
   withTruncation,
 } from "./measures.ts";
 import { ChatBody } from "./schemas.ts";
@@ -133,10 +135,13 @@ interface Run {
   /** `performance.now()` when the request came. */
   readonly since: number;
   readonly extras: boolean;
+  readonly format: FormatPlan | undefined;
 }
 
-function pieces(run: Run, signal: AbortSignal): AsyncGenerator<AnswerPiece> {
-  const { deps, body, model, resolved, conversation, lease, prompt } = run;
+/** @param attempt counts tries of an answer that broke its form */
+function pieces(run: Run, signal: AbortSignal, attempt: number): AsyncGenerator<AnswerPiece> {
+  const { deps, body, model, conversation, lease, prompt, format } = run;
+  const resolved = optionsOfTry(run.resolved, attempt);
   const reader = outputReader(model, deps.config.goTemplate, {
     raw: false,
     think: conversation.think,
@@ -146,26 +151,32 @@ function pieces(run: Run, signal: AbortSignal): AsyncGenerator<AnswerPiece> {
   });
   const logprobs = logprobsOf(body.logprobs, body.top_logprobs);
   const shift = body.shift ?? true;
-  const wanted = { lease, resolved, prompt, shift, logprobs, wantContext: false };
+  const wanted = { lease, resolved, prompt, shift, logprobs, wantContext: false, format };
   return answer(deps, wanted, reader, signal);
 }
 
-function finalFields(run: Run, done: NonNullable<AnswerPiece["done"]>): Record<string, unknown> {
+function finalFields(
+  run: Run,
+  done: NonNullable<AnswerPiece["done"]>,
+  broken: string | undefined,
+): Record<string, unknown> {
   return {
     done_reason: done.reason,
     ...metrics(done, run.since, run.lease.loadNs),
     ...(run.extras ? extraFields(run.prompt.truncated, done) : {}),
+    ...formatFields(run.format, broken, run.extras),
   };
 }
 
 /** The answer as objects; a step that yields nothing makes none, unless it is the last. */
-async function* objects(run: Run, signal: AbortSignal): AsyncGenerator<LineFields> {
+async function* objects(run: Run, signal: AbortSignal, attempt = 0): AsyncGenerator<LineFields> {
   let called = 0;
-  for await (const { content, thinking, calls, logprobs: raw, done } of pieces(run, signal)) {
+  for await (const piece of pieces(run, signal, attempt)) {
+    const { content, thinking, calls, logprobs: raw, done, broken } = piece;
     const wired = wireCalls(calls, called);
     called += wired.length;
     const logprobs = wireLogprobs(raw, run.body.top_logprobs);
-    const final = done === undefined ? undefined : finalFields(run, done);
+    const final = done === undefined ? undefined : finalFields(run, done, broken);
     if (final !== undefined) yield { content, thinking, calls: wired, logprobs, final };
     else {
       if (content !== "" || thinking !== "" || logprobs) yield { content, thinking, logprobs };
@@ -184,10 +195,10 @@ async function* streamLines(run: Run, scope: RunScope): AsyncGenerator<string> {
   }
 }
 
-async function single(run: Run, scope: RunScope): Promise<Response> {
+async function single(run: Run, scope: RunScope, attempt: number): Promise<Response> {
   const whole = { content: "", thinking: "", calls: [] as unknown[], logprobs: [] as unknown[] };
   let final: LineFields["final"];
-  for await (const fields of objects(run, scope.signal)) {
+  for await (const fields of objects(run, scope.signal, attempt)) {
     whole.content += fields.content ?? "";
     whole.thinking += fields.thinking ?? "";
     whole.calls.push(...(fields.calls ?? []));
@@ -219,8 +230,8 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
   scope.hold(lease);
   try {
     if (messages.length === 0) return respond(line(raw, { final: { done_reason: "load" } }, true));
-    refuseUnsupported(body);
     checkImages(lease, model, images.length);
+    const format = await planFormat(body, lease.model, scope.signal);
     const conversation = conversationOf(body, model, think);
     const limits = {
       truncate: body.truncate ?? true,
@@ -230,12 +241,13 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
     const prompt = await chatPrompt({ deps, model, lease, limits }, conversation);
     if (body._debug_render_only) return debugAnswer(raw, prompt);
     const extras = wantsExtras(request, deps.config.extras);
-    const run = { deps, body, model, resolved, conversation, lease, prompt, since, extras };
+    const common = { deps, body, model, resolved, conversation, lease };
+    const run = { ...common, prompt, since, extras, format };
     const response =
       body.stream === false
-        ? await single(run, scope)
+        ? await retrying(deps.config.formatRetries, (attempt) => single(run, scope, attempt))
         : await scope.stream(streamLines(run, scope), errorLine);
-    return withTruncation(response, prompt.truncated);
+    return withFormatLevel(withTruncation(response, prompt.truncated), format);
   } catch (error) {
     return errorResponse(error, { plain: body.stream !== false });
   } finally {
@@ -254,13 +266,6 @@ function debugAnswer(model: string, prompt: BuiltPrompt): Response {
       _debug_info: { rendered_template: prompt.text },
     }),
   );
-}
-
-/** Says plainly what this version does not do yet. */
-function refuseUnsupported(body: ChatBody): void {
-  if (checkFormat(body.format) !== undefined) {
-    throw new UnsupportedError("format: this version cannot constrain answers yet");
-  }
 }
 
 export const chatRoute = (deps: ServerDeps) =>

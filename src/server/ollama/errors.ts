@@ -24,6 +24,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   convert: 400,
   modelfile: 400,
   store: 500,
+  format_refused: 400,
   registry: 500,
   archive: 400,
   unsupported: 501,

@@ -2,7 +2,7 @@
 import { Elysia } from "elysia";
 import type { ChatMessage, Conversation } from "../../chat/messages.ts";
 import type { ParsedCall } from "../../chat/output.ts";
-import { InvalidRequestError, ModelNotFoundError, UnsupportedError } from "../../errors.ts";
+import { InvalidRequestError, ModelNotFoundError } from "../../errors.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
@@ -11,11 +11,11 @@ import type { ServerDeps } from "../deps.ts";
 import { type AnswerPiece, answer } from "../inference/answer.ts";
 import {
   checkCapabilities,
-  checkFormat,
   checkImages,
   checkTopLogprobs,
   readFields,
 } from "../inference/checks.ts";
+import { type FormatPlan, optionsOfTry, planFormat, retrying } from "../inference/format.ts";
 import { acquire, optionsFor } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { outputReader } from "../inference/output.ts";
@@ -24,10 +24,12 @@ import { errorLine, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import {
   extraFields,
+  formatFields,
   logprobsOf,
   metrics,
   wantsExtras,
   wireLogprobs,
+  withFormatLevel,
   withTruncation,
 } from "./measures.ts";
 import { GenerateBody } from "./schemas.ts";
@@ -81,6 +83,7 @@ interface Run {
   /** `performance.now()` when the request came. */
   readonly since: number;
   readonly extras: boolean;
+  readonly format: FormatPlan | undefined;
 }
 
 function promptOf({ deps, body, model, resolved, think, lease }: Run): Promise<BuiltPrompt> {
@@ -119,20 +122,23 @@ function wireCalls(calls: readonly ParsedCall[]): unknown[] {
 /**
  * The answer as objects. With tags of a template every step makes one, even an empty one, as in
  * Ollama; a built-in parser's empty steps make none.
+ * @param attempt counts tries of an answer that broke its form
  */
 async function* objects(
   run: Run,
   prompt: BuiltPrompt,
   signal: AbortSignal,
+  attempt = 0,
 ): AsyncGenerator<LineFields> {
-  const { deps, body, model, resolved, think, lease } = run;
+  const { deps, body, model, think, lease, format } = run;
   const raw = body.raw ?? false;
   const wish = { raw, think, tools: [], lastMessage: undefined, prompt: prompt.text };
   const reader = outputReader(model, deps.config.goTemplate, wish);
   const wanted = {
     lease,
-    resolved,
+    resolved: optionsOfTry(run.resolved, attempt),
     prompt,
+    format,
     shift: body.shift ?? true,
     logprobs: logprobsOf(body.logprobs, body.top_logprobs),
     wantContext: !raw,
@@ -142,7 +148,13 @@ async function* objects(
     calls.push(...piece.calls);
     const { content: text, thinking, done } = piece;
     const logprobs = wireLogprobs(piece.logprobs, body.top_logprobs);
-    const final = done === undefined ? undefined : finalFields(run, prompt, done, calls);
+    const final =
+      done === undefined
+        ? undefined
+        : {
+            ...finalFields(run, prompt, done, calls),
+            ...formatFields(format, piece.broken, run.extras),
+          };
     const empty = text === "" && thinking === "" && logprobs === undefined;
     if (!empty || reader.generic || final !== undefined) yield { text, thinking, logprobs, final };
   }
@@ -179,12 +191,17 @@ async function* streamLines(
   }
 }
 
-async function single(run: Run, prompt: BuiltPrompt, scope: RunScope): Promise<Response> {
+async function single(
+  run: Run,
+  prompt: BuiltPrompt,
+  scope: RunScope,
+  attempt: number,
+): Promise<Response> {
   let text = "";
   let thinking = "";
   const logprobs: unknown[] = [];
   let final: LineFields["final"];
-  for await (const piece of objects(run, prompt, scope.signal)) {
+  for await (const piece of objects(run, prompt, scope.signal, attempt)) {
     text += piece.text;
     thinking += piece.thinking;
     logprobs.push(...(piece.logprobs ?? []));
@@ -222,17 +239,18 @@ async function generate(deps: ServerDeps, body: GenerateBody, request: Request):
   const lease = await acquire(deps, model, resolved, keepAlive, scope);
   scope.hold(lease);
   const extras = wantsExtras(request, deps.config.extras);
-  const run = { deps, body, model, resolved, think, lease, since, extras };
-  return runAnswer(run, scope);
+  const common = { deps, body, model, resolved, think, lease, since, extras };
+  return runAnswer({ ...common, format: undefined }, scope);
 }
 
-async function runAnswer(run: Run, scope: RunScope): Promise<Response> {
-  const { body } = run;
+async function runAnswer(unplanned: Run, scope: RunScope): Promise<Response> {
+  const { body, deps, lease } = unplanned;
   const name = body.model ?? "";
   try {
     if (!body.prompt) return respond(line(name, "", { done_reason: "load" }, true));
-    refuseUnsupported(body);
-    checkImages(run.lease, run.model, body.images?.length ?? 0);
+    checkImages(unplanned.lease, unplanned.model, body.images?.length ?? 0);
+    const format = await planFormat(body, lease.model, scope.signal);
+    const run = { ...unplanned, format };
     const prompt = await promptOf(run);
     if (body._debug_render_only) {
       const debug = { _debug_info: { rendered_template: prompt.text } };
@@ -240,20 +258,15 @@ async function runAnswer(run: Run, scope: RunScope): Promise<Response> {
     }
     const response =
       body.stream === false
-        ? await single(run, prompt, scope)
+        ? await retrying(deps.config.formatRetries, (attempt) =>
+            single(run, prompt, scope, attempt),
+          )
         : await scope.stream(streamLines(run, prompt, scope), errorLine);
-    return withTruncation(response, prompt.truncated);
+    return withFormatLevel(withTruncation(response, prompt.truncated), format);
   } catch (error) {
     return errorResponse(error, { plain: body.stream !== false });
   } finally {
     if (!scope.streaming) scope.end();
-  }
-}
-
-/** Says plainly what this version does not do yet. */
-function refuseUnsupported(body: GenerateBody): void {
-  if (checkFormat(body.format) !== undefined) {
-    throw new UnsupportedError("format: this version cannot constrain answers yet");
   }
 }
 

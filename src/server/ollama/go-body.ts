@@ -4,6 +4,8 @@
  * is the name of the Go type that errors speak of.
  */
 import { InvalidRequestError } from "../../errors.ts";
+import { memberText } from "../../schema/json-text.ts";
+import { JsonText } from "../../schema/wish.ts";
 import { firstValue } from "./go-json.ts";
 
 /** The parts of a TypeBox schema that reading needs. */
@@ -17,6 +19,8 @@ interface Shape {
   readonly struct?: string;
   /** The whole text for a wrong type, where a decoder of its own reads the field. */
   readonly refusal?: string;
+  /** The value is wanted together with its own text (`JsonText`): only for members of the body itself. */
+  readonly keepsText?: boolean;
 }
 
 /** Brings a value into canonical form. `struct` and `path` are for errors. */
@@ -95,11 +99,20 @@ function insideReader({ type, items, properties }: Shape): Reader {
  * @throws InvalidRequestError in Go's words
  */
 export function goBody(root: string, schema: unknown) {
-  const read = readerOf({ ...(schema as Shape), go: `api.${root}` });
+  const shape = schema as Shape;
+  const read = readerOf({ ...shape, go: `api.${root}` });
+  const kept = Object.entries(shape.properties ?? {}).filter(([, { keepsText }]) => keepsText);
   return async ({ request }: { request: Request }): Promise<unknown> => {
-    const value = firstValue(await request.bytes());
-    if (value === undefined) throw new InvalidRequestError("missing request body");
-    return value === null ? {} : read(value, root, "");
+    const first = firstValue(await request.bytes());
+    if (first === undefined) throw new InvalidRequestError("missing request body");
+    if (first.value === null) return {};
+    const body = read(first.value, root, "") as Record<string, unknown>;
+    for (const [name] of kept) {
+      if (body[name] === undefined) continue;
+      const text = memberText(first.text, (key) => key.toLowerCase() === name) ?? "null";
+      body[name] = new JsonText(JSON.parse(text), text);
+    }
+    return body;
   };
 }
 

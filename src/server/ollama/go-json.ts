@@ -160,17 +160,19 @@ class Scanner {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * The first JSON value of a body; undefined when there is nothing but white space.
+ * The first JSON value of a body and its text; undefined when there is nothing but white space.
  * @throws InvalidRequestError in Go's words
  */
-export function firstValue(bytes: Uint8Array): unknown {
+export function firstValue(
+  bytes: Uint8Array,
+): { readonly value: unknown; readonly text: string } | undefined {
   const text = decoder.decode(bytes);
   if (/^[ \t\r\n]*$/.test(text)) return undefined;
   try {
-    return JSON.parse(text);
+    return { value: JSON.parse(text), text };
   } catch {
     // More than one value, or a broken one: find out which.
-    const end = new Scanner(text).end();
-    return JSON.parse(text.slice(0, end));
+    const first = text.slice(0, new Scanner(text).end());
+    return { value: JSON.parse(first), text: first };
   }
 }

@@ -1,6 +1,7 @@
 /** Figures and probabilities of an answer as Ollama's API writes them (api.md 5, 7.4). */
 import type { TokenLogprob } from "../../engine/engine.ts";
 import type { Done, Logprobs } from "../inference/answer.ts";
+import type { FormatPlan } from "../inference/format.ts";
 import type { Truncation } from "../inference/prompt.ts";
 
 /** Metrics of the final object, zero ones left out, in Ollama's order (api.md 5). */
@@ -59,5 +60,21 @@ export function withTruncation(response: Response, { messages, tokens }: Truncat
   if (messages > 0 || tokens > 0) {
     response.headers.set("x-hutch-truncated", `messages=${messages}, tokens=${tokens}`);
   }
+  return response;
+}
+
+/** Fields of a final object about the answer's form, for clients that ask for more than Ollama's. */
+export function formatFields(
+  plan: FormatPlan | undefined,
+  broken: string | undefined,
+  extras: boolean,
+): Record<string, unknown> {
+  if (plan === undefined || !(extras || plan.wish.tellsMore)) return {};
+  return { ...(broken === undefined ? {} : { format_error: broken }), format_level: plan.level };
+}
+
+/** Says in a header how far the form of an answer is kept. */
+export function withFormatLevel(response: Response, plan: FormatPlan | undefined): Response {
+  if (plan !== undefined) response.headers.set("x-hutch-format-level", plan.level);
   return response;
 }

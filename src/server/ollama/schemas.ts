@@ -70,7 +70,12 @@ const ToolShape = t.Object(
 const inference = {
   model: text,
   stream: flag,
-  format: anything,
+  format: t.Optional(t.Any({ keepsText: true })),
+  // hutch's own, beside format (docs/structured-output.md).
+  strict: flag,
+  grammar: text,
+  regex: text,
+  choice: t.Optional(t.Array(t.String({ go: "string" }), { go: "[]string" })),
   keep_alive: anything,
   options: map,
   think: anything,

@@ -18,7 +18,7 @@ function texts(...words: string[]) {
 
 describe("candidates", () => {
   const cases: readonly (readonly [string[], string[]])[] = [
-    [["s"], ["serve", "show", "stop", "signin", "signout"]],
+    [["s"], ["serve", "show", "stop", "signin", "signout", "schema"]],
     [["--v"], ["--version"]],
     [["help", "cr"], ["create"]],
     [["run", ""], models],

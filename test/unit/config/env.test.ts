@@ -31,6 +31,7 @@ test("an empty environment gives the defaults", () => {
     prefixCacheBytes: 2 * 2 ** 30,
     logFormat: "text",
     drainTimeoutNs: 30_000_000_000n,
+    formatRetries: 2,
     noHistory: false,
     editor: "vi",
     noColor: false,

@@ -1,0 +1,36 @@
+/** Calls of tools under the tools' own schemas, in a request's life. */
+import type { ConstraintUse, LoadedModel } from "../../engine/engine.ts";
+import { errorMessage, isAbortError } from "../../errors.ts";
+import { callGrammar } from "../../schema/tool-calls.ts";
+import type { ServerDeps } from "../deps.ts";
+import type { OutputReader } from "./output.ts";
+
+/**
+ * The constraint of an answer that may call tools; undefined where the form of calls is not known, or
+ * the engine cannot take the tools' schemas: then calls are free, as they are everywhere else.
+ */
+export async function strictTools(
+  deps: ServerDeps,
+  { calls, thinking }: OutputReader,
+  model: LoadedModel,
+  signal: AbortSignal,
+): Promise<ConstraintUse | undefined> {
+  if (calls === undefined) return undefined;
+  const { syntax, tools } = calls;
+  const tag = { text: syntax.tag, atStart: syntax.atStart };
+  for (const lenient of [false, true]) {
+    const constraint = { kind: "lark", text: callGrammar(syntax, tools, lenient) } as const;
+    try {
+      const { level, reason } = await model.check(constraint, [], signal);
+      if (level !== "refused") {
+        return { ...constraint, tag, ...(thinking === undefined ? {} : { thinking }) };
+      }
+      deps.logger.debug("calls are not strict", { lenient, reason: reason?.reason });
+    } catch (error) {
+      if (isAbortError(error)) throw error;
+      deps.logger.warn("calls are not strict", { error: errorMessage(error) });
+      return undefined;
+    }
+  }
+  return undefined;
+}
