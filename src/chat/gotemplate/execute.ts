@@ -6,7 +6,7 @@ import { byteLength } from "./bytes.ts";
 import { CallError, TemplateError } from "./errors.ts";
 import { callFunction, checkCount } from "./functions.ts";
 import { Overflow } from "./literals.ts";
-import { format, noFlags, printValue } from "./print.ts";
+import { printValue } from "./print.ts";
 import {
   type BranchNode,
   type Command,
@@ -122,9 +122,19 @@ export class Executor {
     return "next";
   }
 
+  /** A value as it prints; one too long to print fails. */
+  #shown(value: unknown): string {
+    try {
+      return printValue(value);
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      return this.#fail(error.message);
+    }
+  }
+
   #action(pipe: Pipe, dot: unknown): void {
     const value = this.#pipe(pipe, dot);
-    if (pipe.declares.length === 0) this.#write(printValue(value));
+    if (pipe.declares.length === 0) this.#write(this.#shown(value));
   }
 
   *#branch(node: BranchNode, dot: unknown): Rendering<Flow> {
@@ -198,7 +208,7 @@ export class Executor {
     }
     const entries = entriesOf(value);
     if (entries === undefined) {
-      this.#fail(`range can't iterate over ${format(value, "v", noFlags)}`);
+      this.#fail(`range can't iterate over ${this.#shown(value)}`);
     }
     yield* sortedEntries(entries);
   }

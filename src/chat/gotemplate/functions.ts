@@ -3,7 +3,7 @@ import { byteLength, fromBytes, toBytes } from "./bytes.ts";
 import { equal, equalsAny, less } from "./compare.ts";
 import { CallError } from "./errors.ts";
 import { escapeHtml, escapeJs, escapeQuery } from "./escape.ts";
-import { format, noFlags, printValue, sprint } from "./print.ts";
+import { printValue, sprint, sprintln } from "./print.ts";
 import { sprintf } from "./printf.ts";
 import { Byte, entriesOf, isNothing, isTrue, jsonValue, Struct, typeName } from "./values.ts";
 
@@ -134,7 +134,7 @@ const table: Readonly<Record<string, TemplateFunction>> = {
   gt: fixed(2, ([a, b]) => !(less(a, b) || equal(a, b))),
   ge: fixed(2, ([a, b]) => !less(a, b)),
   print: from(0, sprint),
-  println: from(0, (args) => `${args.map((value) => format(value, "v", noFlags)).join(" ")}\n`),
+  println: from(0, sprintln),
   printf: from(1, ([pattern, ...operands]) => sprintf(String(pattern), operands), 1),
   html: from(0, (args) => escapeHtml(joined(args))),
   js: from(0, (args) => escapeJs(joined(args))),

@@ -2,6 +2,7 @@
 import { goQuote } from "../../model/gojson.ts";
 import { toBytes } from "./bytes.ts";
 import { binary, fixed, general, hexadecimal, rounded, scientific } from "./digits.ts";
+import { CallError } from "./errors.ts";
 import {
   Byte,
   Complex,
@@ -12,6 +13,21 @@ import {
   textOf,
   typeName,
 } from "./values.ts";
+
+/** Longest text that a function may make, in UTF-16 units: widths multiply with operands and members. */
+const longestText = 64 * 2 ** 20;
+
+/** Texts one behind the other. @throws CallError when they are too long together */
+export function joinTexts(texts: Iterable<string>, between = ""): string {
+  let out = "";
+  let first = true;
+  for (const text of texts) {
+    out += first ? text : between + text;
+    first = false;
+    if (out.length > longestText) throw new CallError("the output is too long");
+  }
+  return out;
+}
 
 /** Flags, width and precision of one verb. */
 export interface Flags {
@@ -236,19 +252,19 @@ function composite(value: object, verb: string, flags: Flags): string {
   const { goSyntax = false, withNames = false } = flags;
   const between = goSyntax ? ", " : " ";
   if (Array.isArray(value)) {
-    const items = Array.from(value, member).join(between);
+    const items = joinTexts(value.values().map(member), between);
     return goSyntax ? `${typeName(value)}{${items}}` : `[${items}]`;
   }
   if (value instanceof Struct) {
-    const items = Object.entries(value.fields).map(([name, item]) =>
-      goSyntax || withNames ? `${name}:${member(item)}` : member(item),
-    );
-    return `${goSyntax ? value.type : ""}{${items.join(between)}}`;
+    const items = Object.entries(value.fields)
+      .values()
+      .map(([name, item]) => (goSyntax || withNames ? `${name}:${member(item)}` : member(item)));
+    return `${goSyntax ? value.type : ""}{${joinTexts(items, between)}}`;
   }
-  const items = sortedEntries(entriesOf(value) ?? {}).map(
-    ([key, item]) => `${member(key)}:${member(item)}`,
-  );
-  return goSyntax ? `${typeName(value)}{${items.join(between)}}` : `map[${items.join(between)}]`;
+  const entries = sortedEntries(entriesOf(value) ?? {}).values();
+  const items = entries.map(([key, item]) => `${member(key)}:${member(item)}`);
+  const text = joinTexts(items, between);
+  return goSyntax ? `${typeName(value)}{${text}}` : `map[${text}]`;
 }
 
 /**
@@ -286,12 +302,20 @@ export function printValue(value: unknown): string {
   return isNothing(value) ? "<no value>" : format(value, "v", noFlags);
 }
 
-/** `print`: a blank between operands when neither is a string. */
+function* printed(values: readonly unknown[]): Generator<string> {
+  for (const [i, value] of values.entries()) {
+    const apart = i > 0 && typeof value !== "string" && typeof values[i - 1] !== "string";
+    yield (apart ? " " : "") + format(value, "v", noFlags);
+  }
+}
+
+/** `print`: a blank between operands when neither is a string. @throws CallError when it is too long */
 export function sprint(values: readonly unknown[]): string {
-  let out = "";
-  values.forEach((value, i) => {
-    if (i > 0 && typeof value !== "string" && typeof values[i - 1] !== "string") out += " ";
-    out += format(value, "v", noFlags);
-  });
-  return out;
+  return joinTexts(printed(values));
+}
+
+/** `println`: a blank between all operands. @throws CallError when it is too long */
+export function sprintln(values: readonly unknown[]): string {
+  const texts = values.values().map((value) => format(value, "v", noFlags));
+  return `${joinTexts(texts, " ")}\n`;
 }

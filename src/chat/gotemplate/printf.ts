@@ -1,5 +1,5 @@
 /** Go's `printf`: reads a format and hands its operands out. */
-import { type Flags, format as formatValue, noFlags } from "./print.ts";
+import { type Flags, format as formatValue, joinTexts, noFlags } from "./print.ts";
 import { isNothing, typeName } from "./values.ts";
 
 /** Greatest width, precision and index; what is beyond is refused, as in Go. */
@@ -33,26 +33,40 @@ class Printer {
     this.#operands = operands;
   }
 
+  /** @throws CallError when the text gets too long */
   run(): string {
+    return joinTexts(this.#pieces());
+  }
+
+  /** The text in front of each verb, and what the verb gives. */
+  *#pieces(): Generator<string> {
     const format = this.#format;
     for (;;) {
       const percent = format.indexOf("%", this.#at);
-      this.#out += format.slice(this.#at, percent < 0 ? undefined : percent);
+      yield format.slice(this.#at, percent < 0 ? undefined : percent);
       if (percent < 0) break;
       this.#at = percent + 1;
       this.#verb();
+      yield this.#taken();
     }
     if (!this.#reordered && this.#next < this.#operands.length) this.#extra();
-    return this.#out;
+    yield this.#taken();
+  }
+
+  #taken(): string {
+    const text = this.#out;
+    this.#out = "";
+    return text;
   }
 
   #extra(): void {
     const extra = this.#operands
       .slice(this.#next)
+      .values()
       .map((value) =>
         isNothing(value) ? "<nil>" : `${typeName(value)}=${formatValue(value, "v", noFlags)}`,
       );
-    this.#out += `%!(EXTRA ${extra.join(", ")})`;
+    this.#out += `%!(EXTRA ${joinTexts(extra, ", ")})`;
   }
 
   #verb(): void {

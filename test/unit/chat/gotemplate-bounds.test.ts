@@ -52,6 +52,17 @@ describe("a template that needs too much ends in an error", () => {
       /output is too long/,
     ],
     [
+      "pads many times at once",
+      `{{printf "${"%999999d".repeat(500)}"}}{{printf "${"%999999d".repeat(500)}"${" 1".repeat(500)}}}`,
+      /output is too long/,
+    ],
+    ["pads every member", '{{printf "%999999v" .List}}', /output is too long/],
+    [
+      "joins long texts",
+      `{{$x := printf "%999999d" 1}}{{print${" $x".repeat(5000)}}}`,
+      /output is too long/,
+    ],
+    [
       "branches twice each time",
       '{{define "a"}}{{if .}}{{template "a" (slice . 1)}}{{template "a" (slice . 1)}}{{end}}{{end}}{{template "a" .List}}',
       /runs too long|maximum template depth/,
