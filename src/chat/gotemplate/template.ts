@@ -111,4 +111,29 @@ export function parseTemplate(source: string): Template {
   return new Template(source, parse(source, functionNames));
 }
 
+function bareCall(nodes: readonly Node[]): Node | undefined {
+  for (const node of nodes) {
+    if (node.kind === "template" && node.pipe === undefined) return node;
+    const inner = isBranch(node) ? (bareCall(node.body) ?? bareCall(node.otherwise)) : undefined;
+    if (inner !== undefined) return inner;
+  }
+  return undefined;
+}
+
+/**
+ * A template as it may be stored with a model: Ollama refuses one that calls another without giving it
+ * a value (template.md 4).
+ * @throws TemplateError
+ */
+export function parseStoredTemplate(source: string): Template {
+  const template = parseTemplate(source);
+  for (const nodes of template.defined.values()) {
+    const call = bareCall(nodes);
+    if (call !== undefined) {
+      throw new TemplateError("undefined template specified", "parse", call.line);
+    }
+  }
+  return template;
+}
+
 export { TemplateError };

@@ -1,6 +1,6 @@
 /** What making a model needs of the server: jobs, templates, pulls of bases (create.md). */
 import { TemplateError } from "../../chat/gotemplate/errors.ts";
-import { parseTemplate } from "../../chat/gotemplate/template.ts";
+import { parseStoredTemplate } from "../../chat/gotemplate/template.ts";
 import { InvalidRequestError } from "../../errors.ts";
 import type { CreateTools } from "../../model/create/request.ts";
 import { parseName, pullForm, splitReference } from "../../model/name.ts";
@@ -10,7 +10,7 @@ import type { ServerDeps } from "../deps.ts";
 /** @throws InvalidRequestError */
 function checkTemplate(template: string): void {
   try {
-    parseTemplate(template);
+    parseStoredTemplate(template);
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     throw new InvalidRequestError(`template error: ${error.message}`, { cause: error });

@@ -1,6 +1,10 @@
 /** The Go template language: exact output, and errors of the right kind at the right line. */
-import { parseTemplate, TemplateError } from "../../../src/chat/gotemplate/template.ts";
-import type { KindContext } from "./context.ts";
+import {
+  parseStoredTemplate,
+  parseTemplate,
+  TemplateError,
+} from "../../../src/chat/gotemplate/template.ts";
+import { type KindContext, outcomeOf } from "./context.ts";
 
 interface Vector {
   id: string;
@@ -10,6 +14,8 @@ interface Vector {
   expected?: string;
   expected_base64?: string;
   error?: { kind: string; line: number; message: string };
+  /** Why the template may not be stored, although it runs. */
+  ollama_parse_error?: string;
 }
 
 function date(offset: number): string {
@@ -39,5 +45,9 @@ export function templateLanguage(data: Record<string, unknown>, { check }: KindC
     const name = `${vector.id} ${vector.template}`;
     if (vector.error === undefined) check(name, actual, expected);
     else check(name, actual, { kind: vector.error.kind, line: vector.error.line });
+    if (vector.ollama_parse_error !== undefined) {
+      const stored = outcomeOf(() => parseStoredTemplate(vector.template));
+      check(`${name} stored`, stored, { error: vector.ollama_parse_error });
+    }
   }
 }
