@@ -21,7 +21,10 @@ import {
 } from "../support/registry-server.ts";
 
 /** A GGUF of about 1.6 MB: more than one write, less than a second at any fault. */
-const gguf = ggufBytes({ tensors: { "token_embd.weight": [400, 1000] } });
+const gguf = ggufBytes({
+  metadata: { "llama.embedding_length": 400 },
+  tensors: { "token_embd.weight": [400, 1000] },
+});
 const digest = sha256(gguf);
 
 interface Line {
