@@ -16,6 +16,20 @@ void add(hutch_sampler & sampler, llama_sampler * part) {
     llama_sampler_chain_add(sampler.chain, part);
 }
 
+// Takes tokens out that the vocabulary says are never to be sampled. True when there are any.
+bool add_suppressed(hutch_sampler & sampler, const llama_vocab * vocab) {
+    int32_t count = 0;
+    const llama_token * tokens = llama_vocab_get_suppress_tokens(vocab, &count);
+    std::vector<llama_logit_bias> biases;
+    for (int32_t i = 0; i < count; i++) {
+        biases.push_back({ tokens[i], -INFINITY });
+    }
+    if (count > 0) {
+        add(sampler, llama_sampler_init_logit_bias(llama_vocab_n_tokens(vocab), count, biases.data()));
+    }
+    return count > 0;
+}
+
 // Index of the largest logit, -1 when there is none that is a number.
 int32_t likeliest(const float * logits, int32_t count) {
     int32_t best = -1;
@@ -38,11 +52,12 @@ hutch_sampler * hutch_sampler_init(const hutch_model * model, uint32_t seed, flo
         const int32_t last_n     = repeat_last_n < 0 ? static_cast<int32_t>(llama_n_ctx_seq(model->context)) : repeat_last_n;
         const bool penalties = last_n > 0 && ((repeat_penalty > 0 && repeat_penalty != 1.0f) || presence_penalty != 0.0f || frequency_penalty != 0.0f);
         // The order is llama-common's, so that the same options give the same text.
+        const bool suppresses = add_suppressed(*sampler, model->vocab);
         if (penalties) {
             add(*sampler, llama_sampler_init_penalties(vocabulary, last_n, repeat_penalty > 0 ? repeat_penalty : 1.0f, frequency_penalty, presence_penalty));
         }
         if (temperature <= 0) {
-            sampler->greedy = !penalties;
+            sampler->greedy = !penalties && !suppresses;
             add(*sampler, llama_sampler_init_greedy());
         } else if (mirostat == 1) {
             add(*sampler, llama_sampler_init_temp(temperature));

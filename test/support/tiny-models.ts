@@ -92,11 +92,14 @@ export interface TinyOptions {
   readonly bos?: boolean;
   /** Jinja chat template of a decoder. */
   readonly chatTemplate?: string;
+  /** Tokens of a decoder that are never to be sampled. */
+  readonly suppressed?: readonly number[];
 }
 
 /** A decoder of two layers. */
 export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): Uint8Array {
-  const { seed = 1, contextLength = 4096, pooling, bos = true, chatTemplate } = options;
+  const { seed = 1, contextLength = 4096, pooling, bos = true } = options;
+  const { chatTemplate, suppressed = [] } = options;
   const { metadata, size } = byteVocabulary();
   const shapes: Record<string, number[]> = {
     "token_embd.weight": [width, size],
@@ -120,6 +123,9 @@ export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): 
       ...(arch === "qwen2vl" ? { "qwen2vl.rope.dimension_sections": integers(2, 1, 1, 0) } : {}),
       ...(pooling === undefined ? {} : { [`${arch}.pooling_type`]: u32(pooling) }),
       ...(chatTemplate === undefined ? {} : { "tokenizer.chat_template": text(chatTemplate) }),
+      ...(suppressed.length > 0
+        ? { "tokenizer.ggml.suppress_tokens": integers(...suppressed) }
+        : {}),
       ...(bos ? {} : { "tokenizer.ggml.add_bos_token": { type: "bool", value: false } }),
     },
     shapes,
