@@ -118,10 +118,9 @@ for (const [arch, projector, what] of pairs) {
 
     test("reads several images in their order", async () => {
       const images = [media(png(red, red)), media(png(blue, white))];
-      const one = await answer(model, [...images, text("compare")]);
-      const other = await answer(model, [...images.toReversed(), text("compare")]);
-      expect(other.text).not.toBe(one.text);
-      expect(other.done.promptTokens).toBe(one.done.promptTokens);
+      const one = await likeliest(model, [...images, text("compare")]);
+      const other = await likeliest(model, [...images.toReversed(), text("compare")]);
+      expect(distance(one, other)).toBeGreaterThan(1e-3);
     });
 
     test("answers others with the text that they get alone, while images are read", async () => {
