@@ -7,6 +7,8 @@ import { facts, type NativeModel, type StepBuffers, status } from "../../../ffi/
 import { EngineError } from "../../errors.ts";
 import { embedTokens, type TextTokenizer } from "../embed-tokens.ts";
 import type { EmbedOptions } from "../engine.ts";
+import type { Report } from "../protocol.ts";
+import { toFailure } from "./failure.ts";
 import { promptChunk } from "./plan.ts";
 
 export interface EmbedJob {
@@ -262,4 +264,12 @@ export class EmbedQueue {
     work.finished++;
     if (work.finished === work.job.texts.length) this.#finish(work);
   }
+}
+
+/** What the parent hears of a result. */
+export function embedReport(result: EmbedResult): Report {
+  if ("error" in result) return { type: "error", id: result.id, error: toFailure(result.error) };
+  const { id, vectors, promptTokens, cutTokens } = result;
+  const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
+  return { type: "vectors", id, bytes, promptTokens, cutTokens };
 }

@@ -177,12 +177,16 @@ function handle(
         runner.pause(id, message.type === "pause");
         break;
       case "tokenize": {
-        const tokens = runner.tokenize(message.text, message.addSpecial, message.parseSpecial);
+        const tokens = runner.intake.tokenize(
+          message.text,
+          message.addSpecial,
+          message.parseSpecial,
+        );
         send({ type: "tokens", id, tokens: Array.from(tokens) });
         break;
       }
       case "prompt": {
-        const tokens = runner.promptTokens(message.prompt, message.addSpecial);
+        const tokens = runner.intake.promptTokens(message.prompt, message.addSpecial);
         send({ type: "tokens", id, tokens: Array.from(tokens) });
         break;
       }

@@ -1,0 +1,186 @@
+/**
+ * The sequences of the KV cache and what they hold: which one a request gets, with as much of its prompt
+ * as can be kept, copied from another, or read from disk; and more of them when all are in use.
+ */
+import { facts, type NativeModel } from "../../../ffi/native.ts";
+import { wholeSpans } from "./media.ts";
+import { chooseSlot } from "./prefix.ts";
+import type { PrefixCache } from "./prefix-cache.ts";
+import { Slot } from "./slot.ts";
+
+/** A prompt is kept on disk when evaluating it again would take so long. */
+const worthSavingSeconds = 0.2;
+
+export interface SequencesOptions {
+  /** Slots that there may be. */
+  readonly most: number;
+  /** Evaluated prompts on disk. */
+  readonly prefixes: PrefixCache | undefined;
+  /** Measured speed of evaluating prompts, tokens a second. */
+  readonly promptSpeed: () => number;
+  /** Whether embeddings have borrowed a sequence. */
+  readonly borrowed: (sequence: number) => boolean;
+  /** Called when there are more slots, with the memory that the model takes now. */
+  readonly onGrown: (memory: { total: number; gpu: number }) => void;
+}
+
+export class Sequences {
+  readonly slots: Slot[];
+  readonly canTrim: boolean;
+  readonly #model: NativeModel;
+  readonly #options: SequencesOptions;
+  #most: number;
+  #uses = 0;
+  /** Sequences were copied since the last step: the cells follow with the next one (hutch.h). */
+  #copying = false;
+
+  constructor(model: NativeModel, options: SequencesOptions) {
+    this.#model = model;
+    this.#options = options;
+    this.#most = options.most;
+    this.slots = Array.from({ length: model.fact(facts.slots) }, (_, i) => new Slot(i));
+    this.canTrim = model.fact(facts.canTrim) === 1;
+  }
+
+  /** A step was evaluated: copies are done. */
+  stepped(): void {
+    this.#copying = false;
+  }
+
+  /** The slot is no longer in use. */
+  left(slot: Slot): void {
+    slot.lastUse = ++this.#uses;
+    slot.unsaved = true;
+  }
+
+  /**
+   * The slot for a prompt and how many of its tokens it holds already; undefined when the prompt has
+   * to wait, for a slot or for another request that evaluates the same beginning.
+   */
+  place(prompt: Int32Array): { slot: Slot; kept: number } | undefined {
+    const choice = chooseSlot(this.#views(), prompt, this.canTrim);
+    if (choice.kind === "wait") return undefined;
+    const slot = this.slots[choice.slot];
+    if (slot === undefined) return undefined;
+    if (choice.common < slot.tokens.length) this.#save(slot);
+    if (choice.kind === "copy") this.#copy(choice.source, slot);
+    const common = Math.max(choice.common, this.#restore(slot, prompt, choice.common));
+    return { slot, kept: this.trim(slot, Math.min(common, prompt.length - 1)) };
+  }
+
+  #views() {
+    return this.slots.map((slot) => ({
+      tokens: slot.tokens,
+      busy: slot.active !== undefined || this.#options.borrowed(slot.sequence),
+      lastUse: slot.lastUse,
+      ...(slot.active !== undefined && slot.active.promptLeft > 0
+        ? { coming: slot.active.prompt as ArrayLike<number> as readonly number[] }
+        : {}),
+    }));
+  }
+
+  /**
+   * More slots when all are busy: a context for few costs little memory and little time to load, and
+   * most models never serve many. False when there are as many as allowed, or as memory holds.
+   */
+  grow(waiting: number): boolean {
+    if (this.#copying) return false;
+    const present = this.slots.length;
+    const wanted = 2 ** Math.ceil(Math.log2(present + waiting));
+    const next = Math.min(this.#most, Math.max(wanted, 2 * present));
+    if (next <= present) return false;
+    if (!this.#model.setSlots(next)) {
+      this.#most = present;
+      return false;
+    }
+    for (let sequence = present; sequence < next; sequence++) this.slots.push(new Slot(sequence));
+    this.#options.onGrown({
+      total: this.#model.fact(facts.memoryTotal),
+      gpu: this.#model.fact(facts.memoryGpu),
+    });
+    return true;
+  }
+
+  /** Whether nothing is free. */
+  get full(): boolean {
+    return this.slots.every(({ active }) => active !== undefined);
+  }
+
+  empty(slot: Slot): void {
+    this.#model.remove(slot.sequence, -1, -1);
+    slot.clear();
+  }
+
+  /** Keeps the first `count` tokens of a slot when its memory can do that, else none. Returns how many. */
+  trim(slot: Slot, wanted: number): number {
+    if (wanted === slot.tokens.length) return wanted;
+    const count = wholeSpans(slot.spans, wanted);
+    // A sliding window may have lost cells that the tokens to come would look back at.
+    const whole = count > 0 && this.#model.firstPosition(slot.sequence) === 0;
+    if (whole && this.canTrim && this.#model.remove(slot.sequence, slot.position(count), -1)) {
+      slot.cut(count);
+      return count;
+    }
+    this.empty(slot);
+    return 0;
+  }
+
+  /** Drops `count` tokens behind the first `keep`; those that follow move up. */
+  shift(slot: Slot, keep: number, count: number): void {
+    this.#model.remove(slot.sequence, keep, keep + count);
+    this.#model.shift(slot.sequence, keep + count, slot.tokens.length, -count);
+    slot.tokens.splice(keep, count);
+  }
+
+  /** With nothing else to do, saves one slot. True when there may be more. */
+  saveIdle(): boolean {
+    if (
+      this.#options.prefixes === undefined ||
+      this.slots.some(({ active }) => active !== undefined)
+    ) {
+      return false;
+    }
+    const slot = this.slots.find(({ unsaved }) => unsaved);
+    if (slot !== undefined) this.#save(slot);
+    return slot !== undefined;
+  }
+
+  #copy(from: number, slot: Slot): void {
+    const source = this.slots[from];
+    if (source === undefined) return;
+    this.empty(slot);
+    this.#model.copySequence(source.sequence, slot.sequence);
+    this.#copying = true;
+    slot.tokens = [...source.tokens];
+    slot.spans = [...source.spans];
+  }
+
+  /** Tokens whose evaluation takes so long that a file is faster. */
+  #worthSaving(): number {
+    return Math.max(64, Math.ceil(this.#options.promptSpeed() * worthSavingSeconds));
+  }
+
+  /** Writes what a slot holds to the prefix cache, when the cache lacks much of it. */
+  #save(slot: Slot): void {
+    if (this.#options.prefixes === undefined || !slot.unsaved || this.#copying) return;
+    slot.unsaved = false;
+    const { tokens, sequence } = slot;
+    const least = this.#worthSaving();
+    if (slot.spans.length > 0) return; // images are not named by tokens
+    if (tokens.length < least || tokens.length - this.#options.prefixes.covered(tokens) < least)
+      return;
+    void this.#options.prefixes.save(Int32Array.from(tokens), this.#model.saveSequence(sequence));
+  }
+
+  /** Fills a slot from the prefix cache when that saves much. Returns the tokens in common, 0 = not done. */
+  #restore(slot: Slot, prompt: Int32Array, had: number): number {
+    if (this.#copying) return 0;
+    const found = this.#options.prefixes?.find(prompt, had + this.#worthSaving(), !this.canTrim);
+    const bytes = found?.bytes();
+    if (found === undefined || bytes === undefined) return 0;
+    this.empty(slot);
+    if (!this.#model.restoreSequence(slot.sequence, bytes)) return 0;
+    slot.tokens = Array.from(found.tokens);
+    return found.common;
+  }
+}
