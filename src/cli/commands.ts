@@ -1,4 +1,4 @@
-/** The table of commands: parsing, help, completion and dispatch are made from it (cli.md 3). */
+/** The table of commands, long because it is one table: parsing, help, completion and dispatch are made from it (cli.md 3). */
 import type { Command, Flag } from "./command.ts";
 
 const many = Number.POSITIVE_INFINITY;
@@ -35,6 +35,7 @@ const serve: Command = {
     "KEEP_ALIVE",
     "MAX_LOADED_MODELS",
     "MAX_QUEUE",
+    "MEMORY",
     "MODELS",
     "NUM_PARALLEL",
     "NOPRUNE",
@@ -297,6 +298,25 @@ const verify: Command = {
   run: async (context, parsed) => (await import("./verify.ts")).verify(context, parsed),
 };
 
+const plan: Command = {
+  name: "plan",
+  usage: "MODEL",
+  summary: "Tell what a model takes in memory before it is loaded",
+  flags: [
+    { name: "option", kind: "list", help: "Option as name=value (e.g. num_ctx=8192)" },
+    { name: "format", kind: "text", help: "text or json", values: ["text", "json"] },
+  ],
+  count: [1, 1],
+  completes: "models",
+  own: true,
+  variables: ["CONTEXT_LENGTH", "KV_CACHE_TYPE", "MEMORY", "MODELS", "NUM_PARALLEL"],
+  examples: [
+    ["hutch plan guide", "The bill, and whether it fits"],
+    ["hutch plan guide --option num_ctx=32768 --format json", "For scripts; exit code 4: no"],
+  ],
+  run: async (context, parsed) => (await import("./plan.ts")).plan(context, parsed),
+};
+
 const exportModel: Command = {
   name: "export",
   usage: "MODEL FILE.tar",
@@ -392,6 +412,7 @@ export const commands: readonly Command[] = [
   cp,
   rm,
   verify,
+  plan,
   exportModel,
   importModel,
   embed,

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { guideAsset } from "../../ffi/assets.ts";
 import { type Config, childEnvironment } from "../config/env.ts";
+import { machineMemory } from "../config/machine.ts";
 import { ProcessEngine } from "../engine/process.ts";
 import type { Logger } from "../logger.ts";
 import { createTransfers } from "../model/registry/transfers.ts";
@@ -63,6 +64,10 @@ export function createLocal(
     engine,
     maxLoadedModels: config.maxLoadedModels,
     maxQueue: config.maxQueue,
+    memory: () =>
+      config.memoryBytes > 0
+        ? { kind: "promised", bytes: config.memoryBytes }
+        : { kind: "machine", ...machineMemory() },
     keepAliveNs: config.keepAliveNs,
     logger,
     events: poolEvents(metrics),

@@ -1,8 +1,9 @@
 /** `hutch serve`: the server in the foreground (cli.md 9). */
 import { existsSync } from "node:fs";
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseHost } from "../config/host.ts";
+import { totalMemory } from "../config/machine.ts";
 import { errorMessage } from "../errors.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import { humanBytesBinary } from "../model/human.ts";
@@ -68,7 +69,7 @@ export async function serve(context: Context): Promise<number> {
     id: "cpu",
     library: "cpu",
     threads: availableParallelism(),
-    total: humanBytesBinary(totalmem()),
+    total: humanBytesBinary(totalMemory()),
   });
   await asked.first;
   logger.info("shutting down");

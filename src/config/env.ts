@@ -19,6 +19,8 @@ export interface Config {
   readonly contextLength: number;
   readonly parallel: number;
   readonly maxLoadedModels: number;
+  /** Most bytes of all loaded models together; 0 = what the machine has. */
+  readonly memoryBytes: number;
   readonly maxQueue: number;
   readonly loadTimeoutNs: bigint;
   readonly flashAttention: boolean | undefined;
@@ -128,6 +130,7 @@ export function readConfig(env: Environment = process.env): Config {
     contextLength: count("CONTEXT_LENGTH"),
     parallel: count("NUM_PARALLEL"),
     maxLoadedModels: count("MAX_LOADED_MODELS"),
+    memoryBytes: bytes("MEMORY"),
     maxQueue: count("MAX_QUEUE"),
     loadTimeoutNs: duration("LOAD_TIMEOUT"),
     flashAttention: tristate("FLASH_ATTENTION"),

@@ -67,6 +67,13 @@ export const variables = {
     fallback: "0",
     help: "Most models loaded at once (0: 3 per GPU, 3 on a CPU)",
   },
+  MEMORY: {
+    ...own,
+    reader: "server",
+    kind: "bytes",
+    fallback: "0",
+    help: "Most memory of all loaded models together, a promise (0: what the machine has)",
+  },
   MAX_QUEUE: {
     ...server,
     kind: "count",

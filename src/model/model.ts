@@ -35,6 +35,7 @@ export interface ModelContent {
   /** Head of the GGUF; undefined without one. */
   readonly gguf: { readonly head: GgufHead; readonly facts: GgufFacts } | undefined;
   readonly projectorFacts: readonly GgufFacts[];
+  readonly adapterFacts: readonly GgufFacts[];
   /** Bytes of all layers and the configuration. */
   readonly size: number;
 }
@@ -98,6 +99,7 @@ function readContent(store: Store, { manifest, digest }: StoredManifest): ModelC
   const ggufPath =
     modelLayer === undefined ? undefined : store.blobPath(parseDigest(modelLayer.digest));
   const head = ggufPath === undefined ? undefined : readGguf(ggufPath);
+  const adapterPaths = paths(mediaTypes.adapter);
   const projectorPaths = paths(mediaTypes.projector);
   const template = last(mediaTypes.template) ?? last(mediaTypes.prompt);
   return {
@@ -107,7 +109,7 @@ function readContent(store: Store, { manifest, digest }: StoredManifest): ModelC
     config,
     ggufPath,
     parentModel: modelLayer?.from ?? "",
-    adapterPaths: paths(mediaTypes.adapter),
+    adapterPaths,
     projectorPaths,
     draftPath: paths(mediaTypes.draft).at(-1),
     template,
@@ -117,6 +119,7 @@ function readContent(store: Store, { manifest, digest }: StoredManifest): ModelC
     licenses: all(mediaTypes.license).map((layer) => store.readBlob(layer.digest)),
     gguf: head === undefined ? undefined : { head, facts: factsOf(head) },
     projectorFacts: projectorPaths.map((path) => factsOf(readGguf(path))),
+    adapterFacts: adapterPaths.map((path) => factsOf(readGguf(path))),
     size: layers.reduce((sum, { size }) => sum + size, configLayer?.size ?? 0),
   };
 }

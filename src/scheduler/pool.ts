@@ -8,6 +8,7 @@ import { BusyError, CanceledError, errorMessage, OutOfMemoryError } from "../err
 import type { Logger } from "../logger.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { HeldLease } from "./lease.ts";
+import { admit, type MemoryLimit, refusal } from "./memory.ts";
 import { chooseVictim, maxLoadedModels, reloadSpec, serves } from "./policy.ts";
 import { Runner, type RunnerLease } from "./runner.ts";
 import type { AcquireRequest, Lease, RunningModel, Scheduler } from "./scheduler.ts";
@@ -20,6 +21,8 @@ export interface PoolOptions {
   readonly maxQueue: number;
   /** Keep-alive of a model whose requests never named one, nanoseconds. */
   readonly keepAliveNs: bigint;
+  /** What loaded models may take, as it is at the moment. */
+  readonly memory: () => MemoryLimit;
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly events?: PoolEvents;
@@ -65,6 +68,7 @@ class Pool implements Scheduler {
   readonly #maxLoaded: number;
   readonly #maxQueue: number;
   readonly #keepAliveNs: bigint;
+  readonly #memory: () => MemoryLimit;
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #events: PoolEvents | undefined;
@@ -79,6 +83,7 @@ class Pool implements Scheduler {
     this.#maxLoaded = maxLoadedModels(options.maxLoadedModels);
     this.#maxQueue = options.maxQueue;
     this.#keepAliveNs = options.keepAliveNs;
+    this.#memory = options.memory;
     this.#logger = options.logger.area("scheduler");
     this.#clock = options.clock ?? systemClock;
     this.#events = options.events;
@@ -225,9 +230,28 @@ class Pool implements Scheduler {
         if (victim !== undefined) await this.#remove(victim, job.abort.signal);
         continue;
       }
+      const spec = this.#fitting(request, inherited?.spec ?? request.load);
+      if (spec === undefined) {
+        const victim = this.#victim();
+        if (victim !== undefined) await this.#remove(victim, job.abort.signal);
+        continue;
+      }
       const keepAliveNs = request.keepAlive ?? inherited?.keepAliveNs ?? this.#keepAliveNs;
-      return await this.#load(job, inherited?.spec ?? request.load, keepAliveNs);
+      return await this.#load(job, spec, keepAliveNs);
     }
+  }
+
+  /** How the model is loaded with the memory there is; undefined when another one has to go. @throws OutOfMemoryError */
+  #fitting(request: AcquireRequest, spec: LoadSpec): LoadSpec | undefined {
+    const others = [...this.#runners.values()].map((runner) => runner.holding());
+    const fixed = request.explicit.has("slots");
+    const need = (slots: number) => request.need({ ...spec, slots });
+    const answer = admit(this.#memory(), others, need, spec.slots, fixed);
+    if (answer.kind === "evict") return undefined;
+    if (answer.kind === "refuse") throw new OutOfMemoryError(refusal(answer.need, answer.limit));
+    if (answer.slots === spec.slots) return spec;
+    this.#logger.debug("fewer slots fit", { name: request.name, slots: answer.slots });
+    return { ...spec, slots: answer.slots };
   }
 
   /** One that is leaving anyway, else the policy's choice. */
@@ -261,7 +285,7 @@ class Pool implements Scheduler {
   }
 
   async #load(job: Job, spec: LoadSpec, keepAliveNs: bigint): Promise<Runner> {
-    const { name, digest, explicit } = job.pending.request;
+    const { name, digest, explicit, need } = job.pending.request;
     job.loading = spec;
     let model: LoadedModel;
     try {
@@ -284,6 +308,7 @@ class Pool implements Scheduler {
       keepAliveNs,
       this.#clock,
       this.#maxQueue,
+      need(job.loading).peak,
       (idle) => {
         void this.#close(idle, "expired");
       },

@@ -5,6 +5,7 @@
 import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
 import { EngineCrashedError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
+import type { Holding } from "./memory.ts";
 import { expiry, type LoadedState } from "./policy.ts";
 import type { RunningModel } from "./scheduler.ts";
 import { Turns } from "./turns.ts";
@@ -51,6 +52,8 @@ export class Runner implements LoadedState {
     readonly clock: Clock,
     /** Most requests that may wait for a slot. */
     maxQueue: number,
+    /** The most bytes it may take. */
+    readonly peak: number,
     /** Called when the model was idle for as long as its keep-alive says. */
     readonly onExpired: (runner: Runner) => void,
   ) {
@@ -133,6 +136,10 @@ export class Runner implements LoadedState {
       for (const resolve of this.#idle.splice(0)) resolve();
     })();
     return this.closed;
+  }
+
+  holding(): Holding {
+    return { peak: this.peak, now: this.model.info.memory.total };
   }
 
   row(): RunningModel {

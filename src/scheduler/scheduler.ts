@@ -5,6 +5,15 @@
 import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
 import type { TurnTerms } from "./turns.ts";
 
+/** Bytes that a model takes, told before it is loaded. */
+export interface MemoryNeed {
+  readonly lines: readonly { readonly what: string; readonly bytes: number }[];
+  /** With all its slots in use. */
+  readonly held: number;
+  /** For a moment, >= `held`. */
+  readonly peak: number;
+}
+
 /** What is asked of the scheduler. One runner serves all names of one model blob (scheduler.md 1). */
 export interface AcquireRequest {
   /** Name shown by `ps`, shortest form. */
@@ -12,6 +21,8 @@ export interface AcquireRequest {
   /** Digest of the manifest, 64 hex digits, for `ps`. */
   readonly digest: string;
   readonly load: LoadSpec;
+  /** What the model takes when it is loaded in a way. */
+  readonly need: (spec: LoadSpec) => MemoryNeed;
   /**
    * Which load-time values the user chose; the others may be served by a model that is loaded with
    * different ones (scheduler.md 5).

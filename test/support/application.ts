@@ -71,6 +71,7 @@ export function openApplication(
     engine,
     maxLoadedModels: config.maxLoadedModels,
     maxQueue: config.maxQueue,
+    memory: () => ({ kind: "promised", bytes: config.memoryBytes || 2 ** 40 }),
     keepAliveNs: config.keepAliveNs,
     logger,
     events: poolEvents(metrics),

@@ -28,8 +28,16 @@ export interface GgufFacts {
   readonly vision: boolean;
   readonly audio: boolean;
   readonly kind: "model" | "adapter" | "projector";
-  /** Bytes of KV cache that one token takes with f16, 0 when unknown. */
+  /** Bytes of KV cache that one token takes with f16, 0 when unknown or without a cache. */
   readonly kvBytesPerToken: number;
+  /** Tokens that the tokenizer knows, 0 when the file does not say. */
+  readonly vocabularySize: number;
+  /** Bytes of all tensors. */
+  readonly tensorBytes: number;
+  /** llama.cpp's number of its pooling type (0 none, 3 last token), undefined when it names none. */
+  readonly poolingType: number | undefined;
+  /** Reads from left to right; others evaluate a text in one piece and keep no cache. */
+  readonly causal: boolean;
 }
 
 function scalar(head: GgufHead, key: string): GgufScalar | undefined {
@@ -72,6 +80,11 @@ function normalizes(head: GgufHead, arch: string): boolean {
   return scalar(head, "tokenizer.ggml.model") === "bert" && said !== false;
 }
 
+function lengthOf(head: GgufHead, key: string): number {
+  const found = head.metadata.get(key);
+  return found?.type === "array" ? found.value.length : 0;
+}
+
 /** Head and facts of a file that has been checked before. @throws GgufError */
 export function readFacts(path: string): { head: GgufHead; facts: GgufFacts } {
   const head = readGguf(path);
@@ -91,6 +104,9 @@ export function factsOf(head: GgufHead): GgufFacts {
   const width = heads > 0 ? Math.floor(embeddingLength / heads) : 0;
   const keyLength = whole(head, `${arch}.attention.key_length`) || width;
   const valueLength = whole(head, `${arch}.attention.value_length`) || width;
+  const causal = scalar(head, `${arch}.attention.causal`) !== false;
+  const pooled = head.metadata.has(`${arch}.pooling_type`);
+  const kvPerBlock = kvHeads * (keyLength + valueLength) * 2;
   return {
     architecture: arch,
     parameterCount,
@@ -104,11 +120,15 @@ export function factsOf(head: GgufHead): GgufFacts {
     kvHeads,
     unquantized: head.tensors.every(({ type }) => ["F32", "F16", "BF16"].includes(type.name)),
     chatTemplate: typeof template === "string" && template !== "" ? template : undefined,
-    pooled: head.metadata.has(`${arch}.pooling_type`),
+    pooled,
+    poolingType: pooled ? whole(head, `${arch}.pooling_type`) : undefined,
     normalizesEmbeddings: normalizes(head, arch),
     vision: whole(head, `${arch}.vision.block_count`) > 0,
     audio: whole(head, `${arch}.audio.block_count`) > 0,
     kind: kindOf(head, arch),
-    kvBytesPerToken: blockCount * kvHeads * (keyLength + valueLength) * 2,
+    kvBytesPerToken: causal ? blockCount * kvPerBlock : 0,
+    vocabularySize: lengthOf(head, "tokenizer.ggml.tokens"),
+    tensorBytes: head.tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+    causal,
   };
 }

@@ -1,10 +1,12 @@
 /** How a model is loaded for a request: options, variables and the file's own facts (scheduler.md 5, 6). */
-import { totalmem } from "node:os";
 import type { Config } from "../../config/env.ts";
+import { totalMemory } from "../../config/machine.ts";
 import type { LoadSpec } from "../../engine/engine.ts";
 import { ModelLoadError } from "../../errors.ts";
+import { type BillFiles, firstSlots, memoryBill, slotsThatFit } from "../../model/memory-bill.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
+import type { MemoryNeed } from "../../scheduler/scheduler.ts";
 
 const defaultContext = 4096;
 const leastContext = 4;
@@ -17,6 +19,8 @@ export interface WantedLoad {
   readonly spec: LoadSpec;
   /** What the request, the model or a variable chose. */
   readonly explicit: ReadonlySet<keyof LoadSpec>;
+  /** What the model takes when it is loaded in a way. */
+  readonly need: (spec: LoadSpec) => MemoryNeed;
 }
 
 function contextLength(model: StoredModel, resolved: ResolvedOptions, config: Config): number {
@@ -30,15 +34,16 @@ function contextLength(model: StoredModel, resolved: ResolvedOptions, config: Co
   return trained > 0 ? Math.min(floored, trained) : floored;
 }
 
-/** As many slots as a quarter of the memory holds caches for; one for embedding models. */
-function slotsFor(model: StoredModel, context: number, config: Config): number {
-  if (model.gguf?.facts.pooled) return 1;
+/**
+ * As many slots as half of the memory holds with everything else that the model takes, so that there is
+ * room for another model; a few when all of it does. One for embedding models.
+ */
+function slotsFor(files: BillFiles, terms: Omit<LoadSpec, "slots">, config: Config): number {
+  if (files.model.pooled) return 1;
   if (config.parallel > 0) return Math.min(config.parallel, 64);
-  const perSlot = (model.gguf?.facts.kvBytesPerToken ?? 0) * context;
-  const budget = totalmem() / 4;
-  let slots = automaticSlots;
-  while (slots > 1 && perSlot * slots > budget) slots--;
-  return slots;
+  const limit = config.memoryBytes || totalMemory();
+  const slots = slotsThatFit(files, terms, automaticSlots, limit / 2);
+  return slots > firstSlots ? slots : slotsThatFit(files, terms, firstSlots, limit);
 }
 
 /** @throws ModelLoadError for models that hutch cannot run */
@@ -47,14 +52,14 @@ export function wantedLoad(
   resolved: ResolvedOptions,
   config: Config,
 ): WantedLoad {
-  if (model.ggufPath === undefined) {
+  if (model.ggufPath === undefined || model.gguf === undefined) {
     throw new ModelLoadError(
       `${model.shortName} has the format "${model.config.model_format}"; only GGUF models can be run`,
     );
   }
   const { options, given } = resolved;
   const context = contextLength(model, resolved, config);
-  const pooled = model.gguf?.facts.pooled === true;
+  const pooled = model.gguf.facts.pooled;
   const batch = given.has("num_batch") ? options.num_batch : pooled ? Math.min(2048, context) : 512;
   const explicit = new Set<keyof LoadSpec>();
   if (given.has("num_ctx")) explicit.add("contextLength");
@@ -63,23 +68,27 @@ export function wantedLoad(
   if (given.has("num_thread")) explicit.add("threads");
   if (given.has("main_gpu")) explicit.add("mainGpu");
   if (given.has("use_mmap")) explicit.add("mmap");
+  if (config.parallel > 0) explicit.add("slots");
   const flash = config.flashAttention;
-  return {
-    explicit,
-    spec: {
-      path: model.ggufPath,
-      adapters: model.adapterPaths.map((path) => ({ path, scale: 1 })),
-      projectors: model.projectorPaths,
-      contextLength: context,
-      slots: slotsFor(model, context, config),
-      batchSize: Math.max(1, Math.min(batch, 4096)),
-      threads: Math.max(0, options.num_thread),
-      gpuLayers: options.num_gpu,
-      ...(options.main_gpu === undefined ? {} : { mainGpu: options.main_gpu }),
-      ...(options.use_mmap === undefined ? {} : { mmap: options.use_mmap }),
-      kvCacheType: config.kvCacheType,
-      flashAttention: flash === undefined ? "auto" : flash ? "on" : "off",
-      ...(config.deterministic ? { deterministic: true } : {}),
-    },
+  const terms: Omit<LoadSpec, "slots"> = {
+    path: model.ggufPath,
+    adapters: model.adapterPaths.map((path) => ({ path, scale: 1 })),
+    projectors: model.projectorPaths,
+    contextLength: context,
+    batchSize: Math.max(1, Math.min(batch, 4096)),
+    threads: Math.max(0, options.num_thread),
+    gpuLayers: options.num_gpu,
+    ...(options.main_gpu === undefined ? {} : { mainGpu: options.main_gpu }),
+    ...(options.use_mmap === undefined ? {} : { mmap: options.use_mmap }),
+    kvCacheType: config.kvCacheType,
+    flashAttention: flash === undefined ? "auto" : flash ? "on" : "off",
+    ...(config.deterministic ? { deterministic: true } : {}),
   };
+  const files: BillFiles = {
+    model: model.gguf.facts,
+    adapters: model.adapterFacts,
+    projectors: model.projectorFacts,
+  };
+  const spec = { ...terms, slots: slotsFor(files, terms, config) };
+  return { explicit, spec, need: (other) => memoryBill(files, other) };
 }

@@ -18,7 +18,7 @@ export function acquire(
   keepAlive: bigint | undefined,
   { signal, terms }: Pick<RunScope, "signal" | "terms">,
 ): Promise<Lease> {
-  const { spec, explicit } = wantedLoad(model, resolved, deps.config);
+  const { spec, explicit, need } = wantedLoad(model, resolved, deps.config);
   for (const path of [
     spec.path,
     ...spec.adapters.map((adapter) => adapter.path),
@@ -30,7 +30,10 @@ export function acquire(
     checked.add(key);
   }
   const { shortName: name, digest } = model;
-  return deps.scheduler.acquire({ name, digest, load: spec, explicit, keepAlive, terms }, signal);
+  return deps.scheduler.acquire(
+    { name, digest, load: spec, explicit, need, keepAlive, terms },
+    signal,
+  );
 }
 
 /** Options of a request over the model's; unknown ones are logged. @throws OptionError */

@@ -15,6 +15,7 @@ test("an empty environment gives the defaults", () => {
     contextLength: 0,
     parallel: 0,
     maxLoadedModels: 0,
+    memoryBytes: 0,
     maxQueue: 512,
     loadTimeoutNs: 300_000_000_000n,
     flashAttention: undefined,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { LoadSpec } from "../../../src/engine/engine.ts";
 import { BusyError, ModelLoadError, OutOfMemoryError } from "../../../src/errors.ts";
 import { silentLogger } from "../../../src/logger.ts";
+import type { MemoryLimit } from "../../../src/scheduler/memory.ts";
 import { createScheduler } from "../../../src/scheduler/pool.ts";
 import type { AcquireRequest, Lease, Scheduler } from "../../../src/scheduler/scheduler.ts";
 import { ManualClock, ManualEngine, settle } from "./engine.ts";
@@ -12,6 +13,8 @@ const never = new AbortController().signal;
 let engine: ManualEngine;
 let clock: ManualClock;
 let scheduler: Scheduler;
+let memory: MemoryLimit;
+const plenty: MemoryLimit = { kind: "machine", total: 1e9, available: 1e9 };
 
 function open(limits: { maxLoadedModels?: number; maxQueue?: number } = {}): void {
   engine = new ManualEngine();
@@ -22,11 +25,15 @@ function open(limits: { maxLoadedModels?: number; maxQueue?: number } = {}): voi
     maxLoadedModels: limits.maxLoadedModels ?? 3,
     maxQueue: limits.maxQueue ?? 512,
     keepAliveNs: 300n * second,
+    memory: () => memory,
     logger: silentLogger,
   });
 }
 
-beforeEach(() => open());
+beforeEach(() => {
+  memory = plenty;
+  open();
+});
 afterEach(() => scheduler[Symbol.asyncDispose]());
 
 function wish(
@@ -50,6 +57,7 @@ function wish(
       ...options.load,
     },
     explicit: new Set(Object.keys(options.load ?? {}) as (keyof LoadSpec)[]),
+    need: ({ slots }) => ({ lines: [], held: 500 + 125 * slots, peak: 500 + 125 * slots }),
     keepAlive: options.keepAlive,
     terms: { client: "test", priority: "normal" },
   };
@@ -446,4 +454,42 @@ test("a scheduler that ends frees its models and refuses everybody", async () =>
     true,
   ]);
   expect(await state(ask(wish("a")))).toBe("CanceledError");
+});
+
+describe("memory", () => {
+  // A model of these tests takes 1,000 with its 4 slots.
+  test("is left to others that fit, idle ones make room, and what cannot fit is refused", async () => {
+    memory = { kind: "promised", bytes: 2500 };
+    await loadIdle(wish("a"));
+    await loadIdle(wish("b"));
+    expect(scheduler.running()).toHaveLength(2);
+    await loadIdle(wish("c"));
+    expect(scheduler.running().map(({ name }) => name)).not.toContain("a");
+    const large = ask({ ...wish("d"), need: () => ({ lines: [], held: 1, peak: 2501 }) });
+    expect(large).rejects.toThrow(/^model requires more system memory \(/);
+    await settle();
+    expect(scheduler.running()).toHaveLength(2);
+  });
+
+  test("that a busy model holds is waited for", async () => {
+    memory = { kind: "promised", bytes: 1500 };
+    const busy = await load(wish("a"));
+    const waiting = ask(wish("b"));
+    expect(await state(waiting)).toBe("pending");
+    busy[Symbol.dispose]();
+    (await engine.next()).succeed();
+    (await waiting)[Symbol.dispose]();
+    expect(scheduler.running().map(({ name }) => name)).toEqual(["b"]);
+  });
+
+  test("for fewer slots is enough, unless they were chosen", async () => {
+    memory = { kind: "promised", bytes: 1100 };
+    const request = { ...wish("a", { load: { slots: 8 } }), explicit: new Set<keyof LoadSpec>() };
+    const lease = ask(request);
+    const next = await engine.next();
+    expect(next.spec.slots).toBe(4);
+    next.succeed();
+    (await lease)[Symbol.dispose]();
+    expect(ask(wish("b", { load: { slots: 8 } }))).rejects.toThrow(OutOfMemoryError);
+  });
 });

@@ -8,11 +8,23 @@ import { wantedLoad } from "../../../src/server/inference/load-spec.ts";
 
 /** The parts of a stored model that loading reads. */
 function model(facts: Record<string, unknown> = {}): StoredModel {
-  const gguf = { contextLength: 8192, kvBytesPerToken: 1, pooled: false, vision: false, ...facts };
+  const gguf = {
+    contextLength: 8192,
+    kvBytesPerToken: 1,
+    vocabularySize: 100,
+    embeddingLength: 10,
+    tensorBytes: 1000,
+    causal: true,
+    pooled: false,
+    vision: false,
+    ...facts,
+  };
   return {
     ggufPath: "/blobs/a",
     adapterPaths: ["/blobs/lora"],
     projectorPaths: [],
+    projectorFacts: [],
+    adapterFacts: [gguf],
     gguf: { facts: gguf },
     config: { model_format: "gguf" },
     shortName: "a:latest",
@@ -70,7 +82,7 @@ describe("a load", () => {
       slots: 2,
       kvCacheType: "q8_0",
       flashAttention: "off",
-      explicit: [],
+      explicit: ["slots"],
     });
   });
 
@@ -86,6 +98,17 @@ describe("a load", () => {
     expect(load({}, {}, { kvBytesPerToken: 2 ** 40 }).slots).toBe(1);
     expect(load({}, { OLLAMA_NUM_PARALLEL: "8" }, { pooled: true }).slots).toBe(1);
     expect(load({}, {}, { pooled: true }).batchSize).toBe(2048);
+  });
+
+  test("has as many slots as half of the promised memory holds, or a few in all of it", () => {
+    const slots = (HUTCH_MEMORY: string) =>
+      load({}, { HUTCH_MEMORY }, { kvBytesPerToken: 4096 }).slots;
+    // 16 MiB of cache a slot, about half as much again while it grows, 4 MiB of buffers.
+    expect(slots("8G")).toBe(32);
+    expect(slots("512M")).toBeWithin(8, 11);
+    expect(slots("80M")).toBe(4);
+    expect(slots("50M")).toBe(2);
+    expect(slots("1M")).toBe(1);
   });
 
   test("of something that is no GGUF is refused", () => {

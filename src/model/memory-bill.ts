@@ -1,0 +1,137 @@
+/**
+ * What a model takes in memory, told before it is loaded: from the heads of its files and the way it
+ * is loaded. Pure. The figures for buffers were found by comparing with libllama's own account; a
+ * contract test holds the two together.
+ */
+import type { GgufFacts } from "./gguf/facts.ts";
+import { tensorTypes } from "./gguf/types.ts";
+
+/** What a load spec says that matters here. */
+export interface BillTerms {
+  /** Tokens of one slot's context. */
+  readonly contextLength: number;
+  readonly slots: number;
+  readonly batchSize: number;
+  /** As ggml spells it, lower case. */
+  readonly kvCacheType: string;
+}
+
+export interface BillFiles {
+  readonly model: GgufFacts;
+  readonly adapters: readonly GgufFacts[];
+  readonly projectors: readonly GgufFacts[];
+}
+
+export interface BillLine {
+  readonly what: "weights" | "adapters" | "projector" | "kv cache" | "buffers" | "growth";
+  readonly bytes: number;
+}
+
+export interface MemoryBill {
+  /** Only what is not nothing. */
+  readonly lines: readonly BillLine[];
+  /** What the model holds with all its slots. */
+  readonly held: number;
+  /** The most it takes for a moment, >= `held`: this is what must fit. */
+  readonly peak: number;
+}
+
+/** libllama rounds the cells of a sequence up to a multiple of this. */
+const cellStep = 256;
+
+/** Slots that a model begins with (engine/runner/main.ts); more come when they are wanted. */
+export const firstSlots = 4;
+
+/** llama.h `LLAMA_POOLING_TYPE_LAST`. */
+const lastTokenPooling = 3;
+
+/** Sequences of a context for embeddings (ffi/model.cpp): a step has at least so many rows. */
+const embeddingSequences = 64;
+
+/** Bytes of an element of a cache type; of unknown ones those of f16. */
+function elementBytes(kind: string): number {
+  const name = kind.toUpperCase();
+  const found = Object.values(tensorTypes).find((type) => type.name === name);
+  return found === undefined ? 2 : found.bytes / found.block;
+}
+
+function sumOf(files: readonly GgufFacts[]): number {
+  return files.reduce((sum, { tensorBytes }) => sum + tensorBytes, 0);
+}
+
+interface Sizes {
+  /** Of the largest step. */
+  readonly rows: number;
+  /** That one row looks at, at most. */
+  readonly seen: number;
+  /** Of all sequences. */
+  readonly cells: number;
+}
+
+/** As ffi/model.cpp `fit_context` makes a context. */
+function sizes(model: GgufFacts, terms: BillTerms): Sizes {
+  const { contextLength, slots } = terms;
+  const round = (count: number) => Math.ceil(count / cellStep) * cellStep;
+  if (!model.pooled && model.causal) {
+    const seen = round(contextLength);
+    return { rows: Math.max(terms.batchSize, slots), seen, cells: seen * slots };
+  }
+  const { poolingType = 0 } = model;
+  const whole = !model.causal || (poolingType !== 0 && poolingType !== lastTokenPooling);
+  const rows = Math.max(terms.batchSize, whole ? contextLength : 0);
+  const cells = round(Math.max(contextLength, rows, embeddingSequences));
+  return { rows, seen: cells, cells };
+}
+
+function cacheBytes(model: GgufFacts, terms: BillTerms): number {
+  const perCell = (model.kvBytesPerToken / 2) * elementBytes(terms.kvCacheType);
+  return Math.ceil(perCell * sizes(model, terms).cells);
+}
+
+/** Scores of every row, its states on the way through the layers, and the mask of attention. */
+function bufferBytes(model: GgufFacts, terms: BillTerms): number {
+  const { rows, seen } = sizes(model, terms);
+  // Encoders have no scores; what counts there is their widest layer.
+  const { causal, vocabularySize, embeddingLength } = model;
+  const numbers = causal ? vocabularySize + 2 * embeddingLength : 8 * embeddingLength;
+  return rows * (4 * numbers + 2 * seen);
+}
+
+/** The bill of a model that is loaded on these terms. */
+export function memoryBill(
+  { model, adapters, projectors }: BillFiles,
+  terms: BillTerms,
+): MemoryBill {
+  // While a model grows, the smaller context is there together with the larger one.
+  const before = { ...terms, slots: terms.slots / 2 };
+  const grows = terms.slots > firstSlots && !model.pooled;
+  const lines: BillLine[] = [
+    { what: "weights", bytes: model.tensorBytes },
+    { what: "adapters", bytes: sumOf(adapters) },
+    { what: "projector", bytes: sumOf(projectors.slice(0, 1)) },
+    { what: "kv cache", bytes: cacheBytes(model, terms) },
+    { what: "buffers", bytes: bufferBytes(model, terms) },
+    { what: "growth", bytes: grows ? cacheBytes(model, before) + bufferBytes(model, before) : 0 },
+  ];
+  const total = (all: readonly BillLine[]) => all.reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    lines: lines.filter(({ bytes }) => bytes > 0),
+    held: total(lines.filter(({ what }) => what !== "growth")),
+    peak: total(lines),
+  };
+}
+
+/**
+ * The most slots, at most `wanted`, with which a model stays below `limit` bytes; 1 when not even that
+ * fits, because whether it is loaded then is for others to decide.
+ */
+export function slotsThatFit(
+  files: BillFiles,
+  terms: Omit<BillTerms, "slots">,
+  wanted: number,
+  limit: number,
+): number {
+  let slots = wanted;
+  while (slots > 1 && memoryBill(files, { ...terms, slots }).peak > limit) slots--;
+  return slots;
+}

@@ -1,0 +1,80 @@
+/** The memory that is foretold is the memory that is taken: the bill against libllama's own account. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { readFacts } from "../../../src/model/gguf/facts.ts";
+import { memoryBill } from "../../../src/model/memory-bill.ts";
+import { testModel } from "../../support/executable.ts";
+import { tinyDecoder, tinyEncoder } from "../../support/tiny-models.ts";
+import { loadSpec } from "./cases.ts";
+import { haveLibrary, nativeEngine } from "./native.ts";
+
+const never = new AbortController().signal;
+const folder = mkdtempSync(join(tmpdir(), "hutch-memory-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const guide = resolve(import.meta.dir, "../../../assets/guide/guide.gguf");
+const stories = testModel("stories260K-f32.gguf");
+const talk = testModel("tinytalk-3m-q4_0.gguf");
+
+const models: [name: string, path: string | undefined][] = [
+  ["stories260K", stories],
+  ["tinytalk", talk],
+  ["guide", existsSync(guide) ? guide : undefined],
+];
+
+/** What was foretold over what was taken. */
+async function ratio(path: string, terms: Partial<ReturnType<typeof loadSpec>>): Promise<number> {
+  await using engine = nativeEngine();
+  const spec = { ...loadSpec(path), ...terms };
+  const loaded = await engine.load(spec, never);
+  const files = { model: readFacts(path).facts, adapters: [], projectors: [] };
+  return memoryBill(files, spec).held / loaded.info.memory.total;
+}
+
+function expectNear(found: number): void {
+  expect(found).toBeGreaterThan(0.9);
+  expect(found).toBeLessThan(1.1);
+}
+
+describe.skipIf(!haveLibrary)("the memory bill", () => {
+  for (const [name, path] of models) {
+    for (const terms of [
+      { contextLength: 512, slots: 1, batchSize: 512 },
+      { contextLength: 2048, slots: 4, batchSize: 512 },
+      { contextLength: 1000, slots: 4, batchSize: 128 },
+      { contextLength: 300, slots: 2, batchSize: 64 },
+    ]) {
+      test.skipIf(path === undefined)(
+        `is within 10 % of what ${name} takes with ${JSON.stringify(terms)}`,
+        async () => expectNear(await ratio(path ?? "", terms)),
+      );
+    }
+  }
+
+  const [, guideFile] = models[2] ?? [];
+  for (const kvCacheType of ["q8_0", "q4_0"]) {
+    test.skipIf(guideFile === undefined)(`knows what a cache of ${kvCacheType} takes`, async () =>
+      expectNear(await ratio(guideFile ?? "", { contextLength: 2048, slots: 4, kvCacheType })),
+    );
+  }
+
+  test("is within 10 % of what embedding models take", async () => {
+    const found: Record<string, number> = {};
+    const files = { encoder: tinyEncoder(), decoder: tinyDecoder("llama", { pooling: 3 }) };
+    for (const [name, bytes] of Object.entries(files)) {
+      const path = join(folder, `${name}.gguf`);
+      await Bun.write(path, bytes);
+      for (const [contextLength, batchSize] of [
+        [512, 512],
+        [128, 512],
+        [512, 128],
+      ] as const) {
+        const terms = { slots: 1, contextLength, batchSize };
+        found[`${name} ${contextLength} ${batchSize}`] = await ratio(path, terms);
+      }
+    }
+    expect(Object.entries(found).filter(([, each]) => each < 0.9 || each > 1.1)).toEqual([]);
+  });
+});
