@@ -270,7 +270,7 @@ export class FormatError extends AppError {
   readonly code = "format";
 }
 
-/** The time that the command line set is over. */
+/** The time that the command line, a header or a variable set is over. */
 export class TimeoutError extends AppError {
   readonly code = "timeout";
 }

@@ -81,3 +81,13 @@ export function formatGoDuration(nanoseconds: bigint | number): string {
     ? `${sign}${minutes}m${seconds}`
     : `${sign}${hours}h${minutes % 60n}m${seconds}`;
 }
+
+/** A Go duration, or whole seconds (env.md 1); undefined when it is neither. */
+export function durationOrSeconds(text: string): bigint | undefined {
+  if (/^[+-]?\d+$/.test(text)) return BigInt(text) * 1_000_000_000n;
+  try {
+    return parseGoDuration(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -2,7 +2,7 @@
  * Reads the environment once, by the table in `variables.ts`, into a frozen `Config`. The only file
  * that touches `process.env`. Precedence everywhere: request > Modelfile > environment > default.
  */
-import { longestDuration, parseGoDuration } from "./duration.ts";
+import { durationOrSeconds, longestDuration } from "./duration.ts";
 import type { ProxySettings } from "./proxy.ts";
 import { type VariableName, variables } from "./variables.ts";
 
@@ -50,6 +50,13 @@ export interface Config {
   readonly tempFolder: string;
   readonly libraryFolder: string | undefined;
   readonly stallTimeoutNs: bigint;
+  /** How long a request may wait for its slot, its first token, the next one, its end; 0 = any time. */
+  readonly deadlines: {
+    readonly queue: bigint;
+    readonly firstToken: bigint;
+    readonly token: bigint;
+    readonly request: bigint;
+  };
   /** Most bytes of evaluated prompts on disk; 0 = none. */
   readonly prefixCacheBytes: number;
   /** Version that `/api/version` reports; clients parse it (api.md 12). */
@@ -153,6 +160,12 @@ export function readConfig(env: Environment = process.env): Config {
     tempFolder: clean(env.TMPDIR) ?? clean(env.TEMP) ?? "/tmp",
     libraryFolder: raw("LIBRARY_PATH"),
     stallTimeoutNs: duration("STALL_TIMEOUT"),
+    deadlines: {
+      queue: duration("QUEUE_TIMEOUT"),
+      firstToken: duration("FIRST_TOKEN_TIMEOUT"),
+      token: duration("TOKEN_TIMEOUT"),
+      request: duration("REQUEST_TIMEOUT"),
+    },
     prefixCacheBytes: bytes("PREFIX_CACHE"),
     reportedVersion: text("VERSION_REPORTED"),
     proxies: proxySettings(env),
@@ -184,16 +197,6 @@ function parseBytes(text: string): number | undefined {
   const power = unit === undefined ? 0 : "KMGT".indexOf(unit.toUpperCase()) + 1;
   const bytes = Math.floor(Number(number) * 1024 ** power);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
-}
-
-/** A Go duration, or whole seconds (env.md 1); undefined when it is neither. */
-function durationOrSeconds(text: string): bigint | undefined {
-  if (/^[+-]?\d+$/.test(text)) return BigInt(text) * 1_000_000_000n;
-  try {
-    return parseGoDuration(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** DEBUG: a bool word, or an integer that steps through the levels (env.md 6). */

@@ -148,6 +148,8 @@ class Pool implements Scheduler {
       };
       signal.addEventListener("abort", leave, { once: true });
       this.#queue.push(pending);
+      const loading = this.#job?.loading;
+      if (loading !== undefined && this.#servedBy(loading).includes(pending)) request.loading?.();
       if (this.#job === undefined) this.#working = this.#work();
     });
   }
@@ -287,6 +289,7 @@ class Pool implements Scheduler {
   async #load(job: Job, spec: LoadSpec, keepAliveNs: bigint): Promise<Runner> {
     const { name, digest, explicit, need } = job.pending.request;
     job.loading = spec;
+    for (const { request } of [job.pending, ...this.#servedBy(spec)]) request.loading?.();
     let model: LoadedModel;
     try {
       model = await this.#loadModel(spec, job.abort.signal);

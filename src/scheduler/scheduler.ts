@@ -30,6 +30,8 @@ export interface AcquireRequest {
   readonly explicit: ReadonlySet<keyof LoadSpec>;
   /** Nanoseconds, 0n = unload when idle, negative = for ever; undefined keeps the last value. */
   readonly keepAlive: bigint | undefined;
+  /** Called when its model begins to load, after it waited for others. */
+  readonly loading?: () => void;
   /** How it is ordered among those who wait for a slot of the model. */
   readonly terms: TurnTerms;
 }

@@ -10,6 +10,7 @@ import type { ResolvedOptions } from "../../model/options.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import { generationMeter } from "../operations/metrics.ts";
+import { deadlinesOf } from "./deadlines.ts";
 import type { BuiltPrompt } from "./prompt.ts";
 
 export function samplingOf({ options }: ResolvedOptions): Sampling {
@@ -77,14 +78,21 @@ export async function* runPrompt(
     wantContext: request.wantContext,
   };
   const meter = generationMeter(deps.metrics, lease.name);
-  using _turn = await lease.turn(signal);
+  const deadlines = deadlinesOf(signal);
+  using _turn = await deadlines.during("queue", () => lease.turn(signal));
   try {
+    deadlines.enter("firstToken");
     for await (const event of lease.model.generate(generate, signal)) {
+      // What the reader takes its time for is no wait for the model.
+      deadlines.leave();
       meter(event);
       yield event;
+      deadlines.enter("token");
     }
   } catch (error) {
     if (error instanceof OutOfMemoryError) expireAll(deps);
-    throw error;
+    throw deadlines.expired ?? error;
+  } finally {
+    deadlines.leave();
   }
 }

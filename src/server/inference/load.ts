@@ -5,6 +5,7 @@ import { type ResolvedOptions, resolveOptions } from "../../model/options.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import type { RunScope } from "../ollama/streaming.ts";
+import { configuredLimits, deadlinesOf } from "./deadlines.ts";
 import { wantedLoad } from "./load-spec.ts";
 
 /** Blobs whose head was checked, by path and size: once per file is enough. */
@@ -30,10 +31,11 @@ export function acquire(
     checked.add(key);
   }
   const { shortName: name, digest } = model;
-  return deps.scheduler.acquire(
-    { name, digest, load: spec, explicit, need, keepAlive, terms },
-    signal,
-  );
+  const deadlines = deadlinesOf(signal);
+  deadlines.add(configuredLimits(deps.config));
+  const loading = () => deadlines.enter("load");
+  const request = { name, digest, load: spec, explicit, need, keepAlive, terms, loading };
+  return deadlines.during("queue", () => deps.scheduler.acquire(request, signal));
 }
 
 /** Options of a request over the model's; unknown ones are logged. @throws OptionError */

@@ -10,6 +10,7 @@ import {
 import { shortFloat32 } from "../../model/gojson.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { ServerDeps } from "../deps.ts";
+import { deadlinesOf } from "../inference/deadlines.ts";
 import { acquire, optionsFor } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { goBody } from "./go-body.ts";
@@ -84,8 +85,8 @@ async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promi
       limit: lease.contextLength,
       truncate: body.truncate ?? true,
     };
-    const { vectors, promptTokens, cutTokens } = await lease.model
-      .embed(inputs, options, scope.signal)
+    const { vectors, promptTokens, cutTokens } = await deadlinesOf(scope.signal)
+      .during(undefined, () => lease.model.embed(inputs, options, scope.signal))
       .catch(refused);
     const truncated = { messages: 0, tokens: cutTokens };
     const extras = wantsExtras(request, deps.config.extras) && cutTokens > 0;
@@ -124,7 +125,10 @@ async function embeddings(
       limit: lease.contextLength,
       truncate: false,
     };
-    const { vectors } = await lease.model.embed([body.prompt], options, scope.signal).catch(failed);
+    const texts = [body.prompt];
+    const { vectors } = await deadlinesOf(scope.signal)
+      .during(undefined, () => lease.model.embed(texts, options, scope.signal))
+      .catch(failed);
     return respond(JSON.stringify({ embedding: Array.from(vectors[0] ?? []) }));
   } finally {
     scope.end();

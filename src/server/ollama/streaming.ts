@@ -1,6 +1,7 @@
 /** What a run holds while it lasts: the lease, the signal of its client, the stream of its lines. */
 import { InvalidRequestError } from "../../errors.ts";
 import { type Priority, priorities, type TurnTerms } from "../../scheduler/turns.ts";
+import { Deadlines, headerLimits, setDeadlines } from "../inference/deadlines.ts";
 import { type RequestRecord, recordOf } from "../operations/records.ts";
 import { ndjson } from "../stream/ndjson.ts";
 
@@ -40,6 +41,7 @@ class Scope implements RunScope {
   readonly #record: RequestRecord | undefined;
   readonly terms: TurnTerms;
   readonly #leave = () => this.#abort.abort();
+  readonly #deadlines: Deadlines;
   #held: Disposable[] = [];
   streaming = false;
 
@@ -47,6 +49,8 @@ class Scope implements RunScope {
     this.#request = request;
     this.#record = recordOf(request);
     this.terms = { client: this.#record?.client ?? "", priority: priorityOf(request) };
+    this.#deadlines = new Deadlines(headerLimits(request.headers), this.#leave);
+    setDeadlines(this.signal, this.#deadlines);
     if (request.signal.aborted) this.#leave();
     else request.signal.addEventListener("abort", this.#leave, { once: true });
   }
@@ -60,6 +64,7 @@ class Scope implements RunScope {
   }
 
   end(): void {
+    this.#deadlines.end();
     this.#request.signal.removeEventListener("abort", this.#leave);
     for (const held of this.#held.splice(0)) held[Symbol.dispose]();
     if (this.streaming) this.#record?.release();

@@ -16,6 +16,7 @@ test("an empty environment gives the defaults", () => {
     parallel: 0,
     maxLoadedModels: 0,
     memoryBytes: 0,
+    deadlines: { queue: 0n, firstToken: 0n, token: 0n, request: 0n },
     maxQueue: 512,
     loadTimeoutNs: 300_000_000_000n,
     flashAttention: undefined,

@@ -1,0 +1,110 @@
+/** Deadlines through the application: the status, the error line, and that the slot is free again. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { type Application, openApplication } from "../support/application.ts";
+import { until } from "../support/until.ts";
+
+let application: Application;
+const gates: (() => void)[] = [];
+beforeEach(async () => {
+  application = openApplication({
+    env: { HUTCH_NUM_PARALLEL: "1", HUTCH_FIRST_TOKEN_TIMEOUT: "1h" },
+  });
+  await application.create("m");
+});
+afterEach(async () => {
+  for (const open of gates.splice(0)) open();
+  await application[Symbol.asyncDispose]();
+});
+
+/** Something that takes until the end of the test. */
+function never(): Promise<void> {
+  const gate = Promise.withResolvers<void>();
+  gates.push(gate.resolve);
+  return gate.promise;
+}
+
+const ask = (headers: Record<string, string>, more: Record<string, unknown> = {}) =>
+  application.send(
+    "POST",
+    "/api/generate",
+    { model: "m", prompt: "x", raw: true, ...more },
+    headers,
+  );
+const idle = () => application.scheduler.running().every(({ busy, queued }) => busy + queued === 0);
+
+async function refused(answer: Response): Promise<[number, string]> {
+  const body = (await answer.json()) as { error: string };
+  return [answer.status, body.error];
+}
+
+test("no first token in time is 504 with what was waited for, and the slot is free", async () => {
+  application.engine.answers = [{ steps: [never(), "late"] }];
+  for (const stream of [true, false]) {
+    const [status, error] = await refused(
+      await ask({ "x-hutch-first-token-timeout": "20ms" }, { stream }),
+    );
+    expect([status, error]).toEqual([
+      504,
+      expect.stringMatching(/^timed out after 0.02 s of waiting for the first token/),
+    ]);
+  }
+  await until("the slot is free", idle);
+  expect(application.engine.canceled).toBe(2);
+});
+
+test("no next token in time ends the stream with an error line", async () => {
+  application.engine.answers = [{ steps: ["a", "b", never(), "late"] }];
+  const answer = await ask({ "x-hutch-token-timeout": "20ms" });
+  const lines = (await answer.text()).trimEnd().split("\n");
+  expect(answer.status).toBe(200);
+  expect(lines.map((line) => Object.keys(JSON.parse(line)).includes("response"))).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  expect(JSON.parse(lines[2] ?? "")).toEqual({
+    error: expect.stringMatching(/^timed out after 0.02 s of waiting for the next token/),
+  });
+  await until("the slot is free", idle);
+});
+
+test("a wait for a slot ends, while those that have one go on", async () => {
+  const gate = Promise.withResolvers<void>();
+  application.engine.answers = [{ steps: [gate.promise, "ok"] }];
+  const running = [ask({}), ask({})];
+  await until("both run", () => application.engine.requests.length === 2);
+  const [status, error] = await refused(await ask({ "x-hutch-queue-timeout": "20ms" }));
+  expect([status, error]).toEqual([
+    504,
+    expect.stringMatching(/^timed out after 0.02 s of waiting for a free slot/),
+  ]);
+  gate.resolve();
+  for (const answer of await Promise.all(running)) expect(await answer.text()).toContain("ok");
+  await until("all is idle", idle);
+});
+
+test("a load that takes too long ends, and the next request loads anew", async () => {
+  application.engine.onLoad = (_, signal) =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+  const [status, error] = await refused(await ask({ "x-hutch-load-timeout": "20ms" }));
+  expect([status, error]).toEqual([
+    504,
+    expect.stringMatching(/^timed out after 0.02 s of waiting for the model to load/),
+  ]);
+  application.engine.onLoad = async () => {};
+  expect((await ask({})).status).toBe(200);
+});
+
+test("a request as a whole has a limit; a limit that is no duration is refused", async () => {
+  application.engine.answers = [{ steps: ["a", never()] }];
+  const answer = await ask({ "x-hutch-request-timeout": "50ms" });
+  expect((await answer.text()).trimEnd().split("\n").at(-1)).toMatch(
+    /^{"error":"timed out after 0.05 s of waiting for the end of the answer, still waiting for the next token/,
+  );
+  expect(await refused(await ask({ "x-hutch-request-timeout": "soon" }))).toEqual([
+    400,
+    expect.stringMatching(/^header x-hutch-request-timeout: "soon"/),
+  ]);
+});
