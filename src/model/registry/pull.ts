@@ -74,6 +74,12 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
     return;
   }
   const needed = () => manifest.blobs.filter(({ digest }) => !store.hasBlob(digest));
+  if (manifest.tensors) {
+    // The reference's words where it lacks that engine too.
+    throw new RegistryError(
+      "this model requires MLX support, but the MLX runtime is not available",
+    );
+  }
   checkSpace(store, manifest.blobs);
   const timer = setInterval(() => {
     for (const { digest } of manifest.blobs) store.touch(digest);

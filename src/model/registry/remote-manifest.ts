@@ -26,6 +26,8 @@ export interface RemoteManifest {
   readonly bytes: Uint8Array;
   /** Layers in order, then the configuration; every digest once. */
   readonly blobs: readonly RemoteBlob[];
+  /** Whether the model is made of single tensors, for an engine that hutch has not. */
+  readonly tensors: boolean;
 }
 
 /** Safetensors models have one layer per tensor. */
@@ -43,7 +45,6 @@ const ManifestShape = t.Object({
   layers: t.Array(LayerShape, { maxItems: mostLayers }),
 });
 
-/** What the reference says to models made for another engine. */
 const tensorType = "application/vnd.ollama.image.tensor";
 
 /**
@@ -59,11 +60,6 @@ export function readRemoteManifest(bytes: Uint8Array, model: string): RemoteMani
     );
   }
   const { layers } = json;
-  if (layers.some(({ mediaType }) => mediaType === tensorType)) {
-    throw new RegistryError(
-      "this model requires MLX support, but the MLX runtime is not available",
-    );
-  }
   // A configuration without a digest is none (store.md 3).
   const config = json.config?.digest ? [json.config] : [];
   const blobs = new Map<Digest, RemoteBlob>();
@@ -75,7 +71,8 @@ export function readRemoteManifest(bytes: Uint8Array, model: string): RemoteMani
     }
     blobs.set(digest, { digest, size });
   }
-  return { bytes, blobs: [...blobs.values()] };
+  const tensors = layers.some(({ mediaType }) => mediaType === tensorType);
+  return { bytes, blobs: [...blobs.values()], tensors };
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -1,5 +1,6 @@
 /** Whether the disk can take what a pull will bring: said before the first byte, not after hours. */
 import { statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { StoreError } from "../../errors.ts";
 import { ensureFolder } from "../files.ts";
 import type { Store } from "../store.ts";
@@ -29,9 +30,13 @@ export function checkSpace(store: Store, blobs: readonly RemoteBlob[]): void {
     .reduce((sum, { digest, size }) => {
       return sum + Math.max(0, size - takenBytes(store.blobPath(digest)));
     }, 0);
-  const free = freeBytes(store.root);
+  const [first] = blobs;
+  if (first === undefined) return;
+  // The folder of blobs may lie on another disk than the store.
+  const folder = dirname(store.blobPath(first.digest));
+  const free = freeBytes(folder);
   if (free === undefined || needed <= free) return;
   throw new StoreError(
-    `not enough disk space in ${store.root}: ${needed} bytes needed, ${free} bytes free`,
+    `not enough disk space in ${folder}: ${needed} bytes needed, ${free} bytes free`,
   );
 }
