@@ -1,6 +1,6 @@
 /** `hutch verify [MODEL]`: hashes again what the store holds; `--repair` pulls what is damaged. */
 import { renameSync, rmSync } from "node:fs";
-import { errorMessage, UsageError } from "../errors.ts";
+import { errorMessage, ModelNotFoundError, UsageError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
 import { humanBytes } from "../model/human.ts";
 import { displayName, isValidName, type ModelName, parseName } from "../model/name.ts";
@@ -25,10 +25,20 @@ export function localStore({ config }: Context): Store {
   return new Store(config.modelsFolder, { noPrune: config.noPrune, logger: silentLogger });
 }
 
+/** @throws ModelNotFoundError */
+function requireModel(store: Store, name: ModelName, text: string): void {
+  try {
+    store.manifestBytes(name);
+  } catch (cause) {
+    throw new ModelNotFoundError(`model '${text}' not found`, { cause });
+  }
+}
+
 export async function verify(context: Context, parsed: ParsedArguments): Promise<number> {
   const store = localStore(context);
   const [text] = parsed.positionals;
   const only = text === undefined ? undefined : nameArgument(text);
+  if (only !== undefined && !isOn(parsed, "repair")) requireModel(store, only, text ?? "");
   const { blobs, unreadable, models } = planVerification(store, only);
   const bad: BlobVerdict[] = [];
   {
