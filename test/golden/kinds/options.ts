@@ -9,7 +9,9 @@ interface Vector {
   error?: string;
 }
 
-const plain = (value: unknown) => (value === Number.POSITIVE_INFINITY ? "Infinity" : value);
+/** A number as the file writes it: without the sign of zero. */
+const plain = (value: unknown) =>
+  value === Number.POSITIVE_INFINITY ? "Infinity" : value === 0 ? 0 : value;
 
 export function options(data: Record<string, unknown>, { check }: KindContext): void {
   for (const { options: given, result, error } of data.vectors as Vector[]) {
