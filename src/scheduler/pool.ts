@@ -11,7 +11,7 @@ import { HeldLease } from "./lease.ts";
 import { admit, type MemoryLimit, refusal } from "./memory.ts";
 import { chooseVictim, maxLoadedModels, reloadSpec, serves } from "./policy.ts";
 import { Runner, type RunnerLease } from "./runner.ts";
-import type { AcquireRequest, Lease, RunningModel, Scheduler } from "./scheduler.ts";
+import type { AcquireRequest, Lease, LoadingModel, RunningModel, Scheduler } from "./scheduler.ts";
 
 export interface PoolOptions {
   readonly engine: Engine;
@@ -111,6 +111,19 @@ class Pool implements Scheduler {
   running(): RunningModel[] {
     const rows = [...this.#runners.values()].map((runner) => runner.row());
     return rows.sort((a, b) => (a.expiresAt === b.expiresAt ? 0 : b.expiresAt - a.expiresAt));
+  }
+
+  loading(): LoadingModel[] {
+    const job = this.#job;
+    const first = job === undefined ? [] : [job.pending];
+    const rows = new Map<string, LoadingModel>();
+    for (const { request } of [...first, ...this.#queue]) {
+      const { path } = request.load;
+      const { name, digest } = rows.get(path) ?? request;
+      const state = job?.loading?.path === path ? "loading" : "queued";
+      rows.set(path, { name, digest, state, waiting: (rows.get(path)?.waiting ?? 0) + 1 });
+    }
+    return [...rows.values()];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

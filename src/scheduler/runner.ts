@@ -154,6 +154,7 @@ export class Runner implements LoadedState {
       expiresAt: this.#expiresAt,
       slots,
       busy: Math.min(this.turns.running, slots),
+      stopping: this.draining || this.closed !== undefined || this.keepAliveNs === 0n,
       queued: this.turns.waiting + Math.max(0, this.turns.running - slots),
     };
   }

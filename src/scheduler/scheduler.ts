@@ -71,6 +71,17 @@ export interface RunningModel {
   readonly slots: number;
   readonly busy: number;
   readonly queued: number;
+  /** It goes when its last request ends. */
+  readonly stopping: boolean;
+}
+
+/** The model that is being loaded, and those whose turn to load comes. */
+export interface LoadingModel {
+  readonly name: string;
+  readonly digest: string;
+  readonly state: "loading" | "queued";
+  /** Requests that wait for it. */
+  readonly waiting: number;
 }
 
 export interface Scheduler extends AsyncDisposable {
@@ -80,4 +91,6 @@ export interface Scheduler extends AsyncDisposable {
   expire(path: string): void;
   /** Loaded models, longest remaining time first. */
   running(): RunningModel[];
+  /** Models that requests wait for, in the order in which they load. */
+  loading(): LoadingModel[];
 }

@@ -7,6 +7,7 @@ import { parseName } from "../../model/name.ts";
 import type { RunningModel } from "../../scheduler/scheduler.ts";
 import { version as ownVersion } from "../../version.ts";
 import type { ServerDeps } from "../deps.ts";
+import { wantsExtras } from "./measures.ts";
 import { respond } from "./streaming.ts";
 import { localTime } from "./times.ts";
 
@@ -26,7 +27,7 @@ function tags({ store, config, logger }: ServerDeps): Response {
 /** "For ever" is shown as the longest Go duration from now, about 292 years (api.md 3). */
 const forEverMs = (2 ** 63 - 1) / 1e6;
 
-function runningRow(deps: ServerDeps, row: RunningModel): unknown {
+function runningRow(deps: ServerDeps, row: RunningModel): Record<string, unknown> {
   let details: Record<string, unknown> = {};
   try {
     details = { ...detailsOf(loadStoredModel(deps.store, parseName(row.name))), parent_model: "" };
@@ -54,9 +55,22 @@ function runningRow(deps: ServerDeps, row: RunningModel): unknown {
   };
 }
 
-function ps(deps: ServerDeps): Response {
-  const models = deps.scheduler.running().map((row) => runningRow(deps, row));
-  return respond(JSON.stringify({ models }));
+/** What hutch tells about a loaded model besides Ollama's fields (docs/additions.md). */
+function slotFields({ slots, busy, queued, stopping }: RunningModel): Record<string, unknown> {
+  const state = stopping ? "stopping" : "running";
+  return { state, slots: { busy, total: slots }, queue: queued };
+}
+
+function ps(deps: ServerDeps, request: Request): Response {
+  const { scheduler } = deps;
+  const extras = wantsExtras(request, deps.config.extras);
+  const models = scheduler.running().map((row) => ({
+    ...runningRow(deps, row),
+    ...(extras ? slotFields(row) : {}),
+  }));
+  if (!extras) return respond(JSON.stringify({ models }));
+  const loading = scheduler.loading().map((row) => ({ ...row, model: row.name }));
+  return respond(JSON.stringify({ models, loading }));
 }
 
 export const listingRoutes = (deps: ServerDeps) => {
@@ -76,6 +90,6 @@ export const listingRoutes = (deps: ServerDeps) => {
     .head("/api/version", version)
     .get("/api/tags", () => tags(deps))
     .head("/api/tags", () => tags(deps))
-    .get("/api/ps", () => ps(deps))
+    .get("/api/ps", ({ request }) => ps(deps, request))
     .get("/api/status", () => respond(JSON.stringify(cloud)));
 };

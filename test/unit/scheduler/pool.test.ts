@@ -115,6 +115,7 @@ describe("loading", () => {
         slots: 4,
         busy: 0,
         queued: 0,
+        stopping: false,
       },
     ]);
     using _turn = await again.turn(never);
