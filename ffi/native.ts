@@ -1,6 +1,7 @@
 /**
- * With `sampler.ts` and `constraint.ts` the only caller of native symbols. Turns status into errors, encodes texts, guards against use
- * after `free`. Everything here blocks its thread: only a runner or worker process may call it.
+ * Over 400 lines because it is one table: a method for each native function, in the order of hutch.h.
+ * With `sampler.ts` and `constraint.ts` the only caller of native symbols. Turns status into errors,
+ * encodes texts, guards against use after `free`. Everything here blocks its thread: only a runner or worker process may call it.
  */
 import { type Pointer, ptr } from "bun:ffi";
 import { EngineError, ModelLoadError, OutOfMemoryError } from "../src/errors.ts";

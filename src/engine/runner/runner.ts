@@ -25,11 +25,6 @@ import { ThreadGovernor } from "./threads.ts";
 
 type EmbedCommand = Extract<Command, { type: "embed" }>;
 
-/** Numbers from `first` on, below `end`. */
-function range(first: number, end: number): number[] {
-  return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
-}
-
 /** The parent hears of work at least so often. */
 const beatMs = 1000;
 
@@ -82,7 +77,8 @@ export class Runner {
     this.#addsBos = model.fact(facts.addsBos) === 1;
     this.#canShift = model.fact(facts.canShift) === 1;
     this.#promptSpeed = 2e10 / Math.max(1, fileBytes);
-    this.#spare = range(model.fact(facts.slots), model.fact(facts.sequences));
+    const [slots, sequences] = [model.fact(facts.slots), model.fact(facts.sequences)];
+    this.#spare = Array.from({ length: Math.max(0, sequences - slots) }, (_, i) => slots + i);
     this.#sequences = new Sequences(model, {
       most: this.#spare.length > 0 ? 0 : spec.slots,
       prefixes,

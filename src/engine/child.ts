@@ -1,0 +1,371 @@
+/**
+ * A runner from its parent's side: told what to do over IPC, it says when it is ready, and its death is
+ * seen at once.
+ */
+import type { Subprocess } from "bun";
+import { EngineCrashedError, EngineError, errorMessage } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { Checker } from "./checker.ts";
+import { crashText, loadError, toError } from "./child-errors.ts";
+import type {
+  Constraint,
+  ConstraintReport,
+  Embeddings,
+  EmbedOptions,
+  GenerateEvent,
+  GenerateRequest,
+  LoadedModel,
+  LoadedModelInfo,
+  LoadSpec,
+  TemplateRequest,
+  TextPart,
+} from "./engine.ts";
+import { EventQueue } from "./event-queue.ts";
+import { LoadWatch, processState, residentBytes } from "./load-watch.ts";
+import { Command, checkMessage, Report } from "./protocol.ts";
+import { Watchdog } from "./watchdog.ts";
+
+export interface ProcessEngineOptions {
+  /** The child's command line: this executable with its hidden command. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the native libraries are or may be unpacked (ffi/unpack.ts). */
+  readonly libraries: {
+    readonly cacheFolder: string | undefined;
+    readonly tempFolder: string;
+    readonly libraryFolder: string | undefined;
+  };
+  /** Folder and most bytes of evaluated prompts on disk; undefined = none. */
+  readonly prefixCache: { readonly folder: string; readonly limitBytes: number } | undefined;
+  /** Longest silence of a child that has work, milliseconds; 0 = any. */
+  readonly stallMs: number;
+  /** Longest load without a sign of progress, milliseconds; 0 = any. */
+  readonly loadStallMs: number;
+  readonly logger: Logger;
+  /** Check every message against its schema: in tests and development. */
+  readonly checkMessages?: boolean;
+}
+
+/** Somebody who waits for a single answer. */
+interface Caller {
+  resolve(report: Report): void;
+  reject(error: Error): void;
+}
+
+export class Child implements LoadedModel {
+  readonly #process: Subprocess<"ignore", "ignore", "pipe">;
+  readonly #options: ProcessEngineOptions;
+  readonly #checker: Checker;
+  readonly #ready = Promise.withResolvers<LoadedModelInfo>();
+  readonly #ended = Promise.withResolvers<Error | undefined>();
+  readonly #callers = new Map<number, Caller>();
+  readonly #streams = new Map<number, EventQueue<GenerateEvent>>();
+  #info: LoadedModelInfo | undefined;
+  #since = 0;
+  #vocabularyOnly = false;
+  #ids = 0;
+  /** Set when the child can serve no longer. */
+  #over: Error | undefined;
+  #disposed = false;
+  /** The last of what native code wrote to stderr: the reason of an abort stands there. */
+  #stderr = "";
+  readonly #watchdog: Watchdog;
+  /** Why this process killed the child, when it did. */
+  #killedFor: string | undefined;
+  readonly ended: Promise<Error | undefined> = this.#ended.promise;
+
+  constructor(options: ProcessEngineOptions, checker: Checker, onEnd: () => void) {
+    this.#options = options;
+    this.#checker = checker;
+    this.#ready.promise.catch(() => {}); // awaited by load(), which may not have begun
+    this.#process = Bun.spawn([...options.command], {
+      env: { ...options.env },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+      serialization: "advanced",
+      ipc: (message) => this.#receive(message as Report),
+      onExit: (_process, code, signal) => {
+        onEnd();
+        void this.#onExit(code, signal);
+      },
+    });
+    this.#watchdog = new Watchdog(
+      options.stallMs,
+      () => this.#info !== undefined && this.#working(),
+      (silent) => this.#stalled(silent),
+    );
+    void this.#readStderr();
+  }
+
+  /** Process id of the child, for tests and logs. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  get info(): LoadedModelInfo {
+    if (this.#info === undefined) throw new EngineError("the model is still loading");
+    return this.#info;
+  }
+
+  async load(spec: LoadSpec, since: number): Promise<void> {
+    this.#since = since;
+    this.#vocabularyOnly = spec.vocabularyOnly ?? false;
+    this.#send({
+      type: "load",
+      spec,
+      parent: process.pid,
+      libraries: this.#options.libraries,
+      ...(this.#options.prefixCache === undefined
+        ? {}
+        : { prefixCache: this.#options.prefixCache }),
+    });
+    const resident = residentBytes(this.#process.pid);
+    const loading = new LoadWatch(this.#options.loadStallMs, resident, () => {
+      this.#killedFor = "timed out waiting for the model to load";
+      this.#process.kill("SIGKILL");
+    });
+    try {
+      this.#info = await this.#ready.promise;
+    } finally {
+      loading.stop();
+    }
+    this.#watchdog.heard();
+  }
+
+  /** Whether somebody waits for the child; readers that fell behind hold their streams up themselves. */
+  #working(): boolean {
+    return this.#callers.size > 0 || this.#streams.values().some((stream) => !stream.paused);
+  }
+
+  /** A dump of what was going on goes to the log, then the child goes; its requests end with the reason. */
+  #stalled(silentMs: number): void {
+    const seconds = Math.round(silentMs / 1000);
+    this.#killedFor = `no progress for ${seconds} s with ${this.#streams.size} running requests`;
+    this.#options.logger.error("a runner made no progress and is replaced", {
+      pid: this.#process.pid,
+      silent_ms: Math.round(silentMs),
+      streams: [...this.#streams.keys()].join(",") || undefined,
+      calls: [...this.#callers.keys()].join(",") || undefined,
+      state: processState(this.#process.pid),
+      stderr: this.#stderr.slice(-500) || undefined,
+    });
+    this.#process.kill("SIGKILL");
+  }
+
+  async tokenize(
+    text: string,
+    options: { addSpecial: boolean; parseSpecial: boolean },
+  ): Promise<number[]> {
+    const report = await this.#ask({ type: "tokenize", id: this.#ids++, text, ...options });
+    return report.type === "tokens" ? report.tokens : unexpected(report);
+  }
+
+  async tokenizePrompt(
+    prompt: readonly TextPart[],
+    { addSpecial }: { addSpecial: boolean },
+  ): Promise<readonly number[]> {
+    const report = await this.#ask({ type: "prompt", id: this.#ids++, prompt, addSpecial });
+    return report.type === "tokens" ? report.tokens : unexpected(report);
+  }
+
+  async detokenize(tokens: readonly number[]): Promise<string> {
+    const report = await this.#ask({ type: "detokenize", id: this.#ids++, tokens: [...tokens] });
+    return report.type === "text" ? report.text : unexpected(report);
+  }
+
+  async applyTemplate(request: TemplateRequest): Promise<string> {
+    const variables = Object.entries(request.kwargs)
+      .map(([name, json]) => `${JSON.stringify(name)}:${json}`)
+      .join(",");
+    const report = await this.#ask({
+      type: "render",
+      id: this.#ids++,
+      messages: request.messagesJson,
+      tools: request.toolsJson ?? "",
+      variables: `{${variables}}`,
+      addGenerationPrompt: request.addGenerationPrompt,
+    });
+    return report.type === "text" ? report.text : unexpected(report);
+  }
+
+  async check(
+    constraint: Constraint,
+    texts: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ConstraintReport> {
+    if (!this.#vocabularyOnly) return await this.#checker.check(constraint, texts, signal);
+    const { kind, text } = constraint;
+    const id = this.#ids++;
+    const report = await this.#askUntil(
+      { type: "check", id, kind, text, texts: [...texts] },
+      signal,
+    );
+    return report.type === "checked" ? report.report : unexpected(report);
+  }
+
+  async embed(
+    texts: readonly string[],
+    options: EmbedOptions,
+    signal: AbortSignal,
+  ): Promise<Embeddings> {
+    const id = this.#ids++;
+    const report = await this.#askUntil({ type: "embed", id, texts: [...texts], options }, signal);
+    if (report.type !== "vectors") return unexpected(report);
+    const { bytes, promptTokens, cutTokens } = report;
+    const all = new Float32Array(bytes.slice().buffer);
+    const width = all.length / Math.max(1, texts.length);
+    const vectors = texts.map((_, i) => all.subarray(i * width, (i + 1) * width));
+    return { vectors, promptTokens, cutTokens };
+  }
+
+  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
+    signal.throwIfAborted();
+    if (this.#over !== undefined) throw this.#over;
+    const id = this.#ids++;
+    const queue = new EventQueue<GenerateEvent>((paused) =>
+      this.#send({ type: paused ? "pause" : "resume", id }),
+    );
+    const cancel = () => queue.fail(signal.reason as Error);
+    this.#streams.set(id, queue);
+    signal.addEventListener("abort", cancel, { once: true });
+    let finished = false;
+    try {
+      this.#send({ type: "generate", id, request });
+      for await (const event of queue) {
+        if (event.type === "done") finished = true;
+        yield event;
+        if (finished) return;
+      }
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      this.#streams.delete(id);
+      if (!finished) this.#send({ type: "cancel", id });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    // Nothing of a runner's is worth saving, and native code may hang: so no farewell.
+    this.#process.kill("SIGKILL");
+    await this.#process.exited;
+    await this.ended;
+    await this.#checker[Symbol.asyncDispose]();
+  }
+
+  #ask(command: Extract<Command, { id: number }>): Promise<Report> {
+    if (this.#over !== undefined) return Promise.reject(this.#over);
+    const { promise, resolve, reject } = Promise.withResolvers<Report>();
+    this.#callers.set(command.id, { resolve, reject });
+    this.#send(command);
+    return promise;
+  }
+
+  /** Asks, and gives up when the signal aborts. */
+  async #askUntil(command: Extract<Command, { id: number }>, signal: AbortSignal): Promise<Report> {
+    const cancel = () => this.#cancel(command.id, signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await this.#ask(command);
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
+  }
+
+  #cancel(id: number, reason: unknown): void {
+    this.#callers.get(id)?.reject(reason instanceof Error ? reason : new EngineError("cancelled"));
+    this.#callers.delete(id);
+    this.#send({ type: "cancel", id });
+  }
+
+  #send(command: Command): void {
+    if (this.#over !== undefined || this.#process.exitCode !== null) return;
+    if (this.#options.checkMessages) checkMessage(Command, command);
+    try {
+      this.#process.send(command);
+    } catch {
+      // The channel closes a moment before the exit is reported; onExit settles everybody.
+    }
+  }
+
+  /** A child whose memory is damaged may say anything: what cannot be understood ends it. */
+  #receive(report: Report): void {
+    this.#watchdog.heard();
+    try {
+      if (this.#options.checkMessages) checkMessage(Report, report);
+      this.#take(report);
+    } catch (error) {
+      this.#killedFor ??= `the runner sent a message that cannot be read: ${errorMessage(error)}`;
+      this.#process.kill("SIGKILL");
+    }
+  }
+
+  #take(report: Report): void {
+    switch (report.type) {
+      case "events":
+        for (const [id, event] of report.events) this.#streams.get(id)?.push(event);
+        break;
+      case "ready": {
+        const loadNs = Math.max(1, Math.round((performance.now() - this.#since) * 1e6));
+        this.#ready.resolve({ ...report.info, loadNs });
+        break;
+      }
+      case "resized":
+        if (this.#info !== undefined) this.#info = { ...this.#info, memory: report.memory };
+        break;
+      case "progress":
+        break;
+      case "failed":
+        this.#ready.reject(loadError(report.error, report.log));
+        break;
+      case "error": {
+        const error = toError(report.error);
+        this.#streams.get(report.id)?.fail(error);
+        this.#callers.get(report.id)?.reject(error);
+        this.#callers.delete(report.id);
+        break;
+      }
+      case "tokens":
+      case "text":
+      case "vectors":
+      case "checked":
+        this.#callers.get(report.id)?.resolve(report);
+        this.#callers.delete(report.id);
+        break;
+      default:
+        throw new TypeError(`unknown type ${JSON.stringify(report satisfies never)}`);
+    }
+  }
+
+  async #readStderr(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#process.stderr) {
+      this.#stderr = (this.#stderr + decoder.decode(chunk, { stream: true })).slice(-8192);
+    }
+  }
+
+  async #onExit(code: number | null, signal: number | string | null): Promise<void> {
+    this.#watchdog.stop();
+    this.#over = this.#disposed
+      ? new EngineError("the model was unloaded")
+      : new EngineCrashedError(this.#killedFor ?? crashText(code, signal, this.#stderr));
+    if (!this.#disposed) {
+      this.#options.logger.error("a runner ended by itself", {
+        pid: this.#process.pid,
+        code: code ?? undefined,
+        signal: signal ?? undefined,
+        stderr: this.#stderr.slice(-500),
+      });
+    }
+    this.#ready.reject(this.#over);
+    for (const stream of this.#streams.values()) stream.fail(this.#over);
+    for (const { reject } of this.#callers.values()) reject(this.#over);
+    this.#callers.clear();
+    this.#ended.resolve(this.#disposed ? undefined : this.#over);
+  }
+}
+
+function unexpected(report: Report): never {
+  throw new EngineError(`the engine answered with "${report.type}"`);
+}
