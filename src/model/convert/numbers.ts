@@ -36,7 +36,7 @@ function table(exponentBits: number, bias: number, finite: boolean): Float32Arra
 
 /** A view, or a copy where the bytes do not begin at a multiple of the element's size. */
 function aligned(bytes: Uint8Array, size: number): { buffer: ArrayBuffer; at: number } {
-  const whole = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const whole = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return { buffer: whole.buffer as ArrayBuffer, at: whole.byteOffset };
 }
 

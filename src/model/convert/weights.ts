@@ -45,9 +45,9 @@ export function weightsOf({ name, dtype, shape, path, offset, bytes }: SourceTen
   return { name, dtype, shape, pieces: () => readPieces(path, offset, bytes) };
 }
 
-/** All bytes of a small tensor. */
+/** All bytes of a small tensor. Copied one by one: pieces are reused. */
 export function allBytes(weights: Weights): Buffer {
-  return Buffer.concat([...weights.pieces()].map((piece) => piece.slice()));
+  return Buffer.concat(Array.from(weights.pieces(), (piece) => new Uint8Array(piece)));
 }
 
 /** The same bytes in pieces of exactly `size`; the last may be shorter. */

@@ -33,7 +33,9 @@ function* bytesOf(path: string, offset: number, count: number): Generator<Uint8A
 }
 
 function copied(head: GgufHead, { type, offset, end }: GgufValue): WriteValue {
-  const bytes = Buffer.concat([...bytesOf(head.path, offset, end - offset)].map((b) => b.slice()));
+  // Copied one by one: the buffer is reused for the next piece.
+  const pieces = Array.from(bytesOf(head.path, offset, end - offset), (b) => new Uint8Array(b));
+  const bytes = Buffer.concat(pieces);
   return { type: "copy", of: valueTypes.indexOf(type), bytes };
 }
 

@@ -42,6 +42,11 @@ export interface ByteSink {
 const alignment = 32;
 const encoder = new TextEncoder();
 
+/** Without Buffer's methods: its slice() shares bytes where everybody expects a copy. */
+function plain({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 /** Gathers small values, so that the sink sees pieces of a useful size. */
 class Gathered {
   readonly #sink: ByteSink;
@@ -58,7 +63,7 @@ class Gathered {
     this.offset += bytes.length;
     if (bytes.length >= this.#chunk.length) {
       this.flush();
-      this.#sink.write(bytes);
+      this.#sink.write(plain(bytes));
       return;
     }
     if (this.#used + bytes.length > this.#chunk.length) this.flush();
@@ -86,7 +91,7 @@ class Gathered {
   }
 
   flush(): void {
-    if (this.#used > 0) this.#sink.write(this.#chunk.subarray(0, this.#used));
+    if (this.#used > 0) this.#sink.write(plain(this.#chunk.subarray(0, this.#used)));
     this.#used = 0;
   }
 }

@@ -1,6 +1,7 @@
 /** Recorded quantisations: every type byte for byte as `llama-quantize` makes it, refusals as recorded. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { statSync } from "node:fs";
+import { quantizeTypes } from "../../../src/model/create/quantize.ts";
 import { haveExecutable } from "../../support/executable.ts";
 import { type Fixtures, haveFixtures, makeFixtures, recordedJson } from "../../support/fixtures.ts";
 import { describeGguf } from "./describe.ts";
@@ -86,6 +87,19 @@ describe.skipIf(!haveFixtures || !haveExecutable)("recorded quantisations", () =
       ]);
       expect(tensorTypes()).toEqual(want?.tensors ?? {});
       await server.server.request("DELETE", "/api/delete", { model: "q" });
+    }
+  });
+
+  test("types that the documents do not name are made too, and run", async () => {
+    const unnamed = quantizeTypes.filter((name) => !(name in recorded.llama_quantize.types));
+    expect(unnamed).toContain("IQ3_S");
+    for (const quantize of unnamed) {
+      expect((await create(source, { quantize, stream: false })).lines).toEqual([
+        { status: "success" },
+      ]);
+      expect(server.manifest("q")?.config).toMatchObject({ file_type: quantize });
+      const request = { model: "q", prompt: "Once", stream: false, options: { num_predict: 2 } };
+      expect((await server.server.post("/api/generate", request)).status, quantize).toBe(200);
     }
   });
 

@@ -2,11 +2,14 @@
 import { ConvertError } from "../../../errors.ts";
 import type { Architecture } from "../architecture.ts";
 import { bert } from "./bert.ts";
+import { commandR } from "./command-r.ts";
 import { gemma, gemma2, gemma3, gemmaEmbedding } from "./gemma.ts";
+import { granite, olmo2, smollm3 } from "./kin-of-llama.ts";
 import { llama } from "./llama.ts";
 import { nomicBert } from "./nomic-bert.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen2moe, qwen3, qwen3moe } from "./qwen.ts";
+import { starcoder2 } from "./starcoder2.ts";
 
 const architectures: readonly Architecture[] = [
   llama,
@@ -19,6 +22,11 @@ const architectures: readonly Architecture[] = [
   gemma3,
   gemmaEmbedding,
   phi3,
+  granite,
+  smollm3,
+  olmo2,
+  commandR,
+  starcoder2,
   bert,
   nomicBert,
 ];

@@ -48,6 +48,7 @@ describe("number formats of weights", () => {
     new DataView(buffer.buffer).setFloat32(1, 1.5, true);
     new DataView(buffer.buffer).setFloat32(5, -2, true);
     expect([...toFloats(buffer.subarray(1), "F32")]).toEqual([1.5, -2]);
+    expect([...toFloats(Buffer.from(buffer.buffer, 1, 8), "F32")]).toEqual([1.5, -2]);
   });
 
   test("whole numbers are no weights", () => {

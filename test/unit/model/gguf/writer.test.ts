@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GgufError } from "../../../../src/errors.ts";
+import { mergeShards } from "../../../../src/model/gguf/merge.ts";
 import { readArray, readGguf } from "../../../../src/model/gguf/reader.ts";
 import { type GgufPlan, writeGguf } from "../../../../src/model/gguf/writer.ts";
 
@@ -86,4 +87,26 @@ describe("writing a GGUF", () => {
     };
     expect(() => written(plan)).toThrow('tensor "odd": type 8 cannot hold [33]');
   });
+});
+
+test("merging keeps values that are larger than what is read at once", () => {
+  // Differs every 8 bytes, so that a piece in another's place would show.
+  const values = Float32Array.from({ length: 3 * 2 ** 20 }, (_, i) => i);
+  const path = written({
+    metadata: [
+      ["general.architecture", { type: "string", value: "llama" }],
+      ["a.numbers", { type: "array", of: "float32", values }],
+      ["split.no", { type: "uint16", value: 0 }],
+    ],
+    tensors: [{ name: "one", type: 0, shape: [3], data: () => [new Uint8Array(12).fill(1)] }],
+  });
+  const parts: Uint8Array[] = [];
+  mergeShards([path], { write: (bytes) => void parts.push(new Uint8Array(bytes)) });
+  const merged = join(folder, "merged.gguf");
+  writeFileSync(merged, Buffer.concat(parts));
+  const head = readGguf(merged);
+  const found = head.metadata.get("a.numbers");
+  if (found?.type !== "array") throw new Error("no array");
+  expect(readArray(merged, found.value).every((value, i) => value === i)).toBe(true);
+  expect([...head.metadata.keys()]).toEqual(["general.architecture", "a.numbers"]);
 });
