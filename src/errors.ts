@@ -16,6 +16,7 @@ export const errorCodes = [
   "cloud_disabled",
   "digest_format",
   "digest_mismatch",
+  "upload_conflict",
   "blob_not_found",
   "gguf",
   "convert",
@@ -107,6 +108,11 @@ export class DigestMismatchError extends AppError {
   ) {
     super(`digest mismatch, expected "${expected}", got "${actual}"`);
   }
+}
+
+/** Another request sends the same blob at this moment. */
+export class UploadConflictError extends AppError {
+  readonly code = "upload_conflict";
 }
 
 /** A manifest or request names a blob that the store lacks. */

@@ -12,10 +12,16 @@ export type Json = Record<string, unknown>;
 export class Client {
   readonly #base: string;
   readonly #transport: Transport;
+  /**
+   * Takes a file of this machine into the store without sending it; returns its digest. Only when the
+   * application is in this process.
+   */
+  readonly takeFile: ((path: string) => Promise<string>) | undefined;
 
-  constructor(base: string, transport: Transport) {
+  constructor(base: string, transport: Transport, takeFile?: (path: string) => Promise<string>) {
     this.#base = base;
     this.#transport = transport;
+    this.takeFile = takeFile;
   }
 
   async #send(method: string, path: string, body: unknown, init: RequestInit): Promise<Response> {
@@ -48,6 +54,11 @@ export class Client {
   /** Status only. */
   async head(path: string): Promise<number> {
     return (await this.#send("HEAD", path, undefined, {})).status;
+  }
+
+  /** Any request; its answer whatever the status. */
+  request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+    return this.#send(method, path, undefined, init);
   }
 
   /** Sends bytes. @throws ServerError */

@@ -61,7 +61,11 @@ async function inProcess(config: Config): Promise<Connection> {
   const { createLocal } = await import("./local.ts");
   const local: Local = createLocal(config, silentLogger, { guardHosts: false });
   return {
-    client: new Client("http://localhost", (request) => local.app.handle(request)),
+    client: new Client(
+      "http://localhost",
+      (request) => local.app.handle(request),
+      async (path) => (await local.deps.store.putFile(path)).digest,
+    ),
     [Symbol.asyncDispose]: () => local[Symbol.asyncDispose](),
   };
 }

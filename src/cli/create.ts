@@ -1,8 +1,9 @@
 /** `hutch create MODEL -f Modelfile` (modelfile.md 5). */
-import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { ModelfileError, ModelNameError, UsageError } from "../errors.ts";
+import { modelFiles } from "../model/model-files.ts";
 import {
   decodeModelfile,
   type ModelfileCommand,
@@ -11,10 +12,9 @@ import {
 import { type ModelfileFields, modelfileFields } from "../model/modelfile/request.ts";
 import { isValidName, parseName } from "../model/name.ts";
 import { flagText, isOn, type ParsedArguments } from "./arguments.ts";
-import type { Client } from "./client.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { modelFiles } from "./model-files.ts";
+import { sendFiles } from "./send-files.ts";
 import { follow, Progress } from "./terminal/progress.ts";
 
 /** The Modelfile's commands; a missing default file stands for `FROM .`. @throws ModelfileError */
@@ -30,57 +30,6 @@ function readModelfile(path: string | undefined): { commands: ModelfileCommand[]
 function locate(text: string, folder: string): string {
   if (text === "~" || text.startsWith("~/")) return join(homedir(), text.slice(1));
   return isAbsolute(text) ? text : resolve(folder, text);
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }))
-    hasher.update(chunk);
-  return `sha256:${hasher.digest("hex")}`;
-}
-
-/** Names in the request: one file by its base name, several relative to their common folder. */
-function requestNames(paths: readonly string[]): string[] {
-  if (paths.length === 1) return paths.map((path) => basename(path));
-  const parts = paths.map((path) => dirname(path).split(sep));
-  const [first = []] = parts;
-  let common = 0;
-  while (common < first.length && parts.every((list) => list[common] === first[common])) common++;
-  const root = first.slice(0, common).join(sep) || sep;
-  return paths.map((path) => relative(root, path).split(sep).join("/"));
-}
-
-/** The bytes of a file; `told` hears how many have been read. */
-function counted(path: string, told: (bytes: number) => void): ReadableStream<Uint8Array> {
-  let bytes = 0;
-  const counter = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      bytes += chunk.byteLength;
-      told(bytes);
-      controller.enqueue(chunk);
-    },
-  });
-  return Bun.file(path).stream().pipeThrough(counter);
-}
-
-/** Uploads files that the server lacks; file name → digest. */
-async function upload(
-  client: Client,
-  paths: readonly string[],
-  progress: Progress,
-): Promise<Record<string, string>> {
-  const names = requestNames(paths);
-  const files: Record<string, string> = {};
-  for (const [i, path] of paths.entries()) {
-    const digest = await digestOf(path);
-    const total = statSync(path).size;
-    const tell = (bytes: number) => progress.copy(digest, bytes, total);
-    const there = (await client.head(`/api/blobs/${digest}`)) === 200;
-    if (!there) await client.upload(`/api/blobs/${digest}`, counted(path, tell));
-    tell(total);
-    files[names[i] ?? basename(path)] = digest;
-  }
-  return files;
 }
 
 /** What FROM, ADAPTER and DRAFT name: files, or for FROM a model. */
@@ -134,7 +83,7 @@ export async function create(context: Context, parsed: ParsedArguments): Promise
   const sources = sourcesOf(fields, folder);
   const client = await context.client({ daemonless: true });
   const sent = async (paths: readonly string[]) =>
-    paths.length > 0 ? await upload(client, paths, progress) : undefined;
+    paths.length > 0 ? await sendFiles(client, paths, progress) : undefined;
   const files = await sent(sources.weights);
   const adapters = await sent(sources.adapters);
   const drafts = await sent(sources.drafts);

@@ -8,6 +8,7 @@ import { DigestMismatchError, StoreError } from "../errors.ts";
 import { blobFileName, type Digest, digestOf, parseDigest } from "./digest.ts";
 import { hashOf, linkInto, PendingFile } from "./files.ts";
 import type { Layer } from "./manifest.ts";
+import { addToUpload, uploadedBytes } from "./uploads.ts";
 
 /** A blob under a temporary name, to be written by whoever is given its path. */
 export interface PendingBlob extends Disposable {
@@ -17,15 +18,15 @@ export interface PendingBlob extends Disposable {
 }
 
 export class Blobs {
-  readonly #blobs: string;
+  protected readonly blobFolder: string;
 
-  /** @param folder where the blobs lie; made when the first is written */
+  /** @param folder `blobs` of a store */
   constructor(folder: string) {
-    this.#blobs = folder;
+    this.blobFolder = folder;
   }
 
   blobPath(digest: Digest): string {
-    return join(this.#blobs, blobFileName(digest));
+    return join(this.blobFolder, blobFileName(digest));
   }
 
   hasBlob(digest: Digest): boolean {
@@ -48,7 +49,7 @@ export class Blobs {
     const digest = digestOf(bytes);
     const layer = { mediaType, digest, size: bytes.length };
     if (this.#reuse(digest)) return { layer, created: false };
-    const file = PendingFile.create(this.#blobs, "sha256-");
+    const file = PendingFile.create(this.blobFolder, "sha256-");
     try {
       file.write(bytes);
       file.commit(this.blobPath(digest));
@@ -66,7 +67,7 @@ export class Blobs {
     stream: AsyncIterable<Uint8Array>,
     expected: Digest,
   ): Promise<{ size: number; created: boolean }> {
-    const file = PendingFile.create(this.#blobs, "sha256-");
+    const file = PendingFile.create(this.blobFolder, "sha256-");
     try {
       const hasher = new Bun.CryptoHasher("sha256");
       let size = 0;
@@ -94,7 +95,7 @@ export class Blobs {
     const before = statSync(path);
     const { digest, size } = await hashOf(path);
     if (this.#reuse(digest)) return { digest, size, created: false };
-    const link = linkInto(this.#blobs, path);
+    const link = linkInto(this.blobFolder, path);
     const after = statSync(link.path);
     try {
       if (after.size !== before.size || statSync(path).mtimeMs !== before.mtimeMs) {
@@ -107,9 +108,33 @@ export class Blobs {
     }
   }
 
+  /** Where an upload in pieces lies until it is whole. */
+  #uploadPath(digest: Digest): string {
+    return `${this.blobPath(digest)}-upload-0`;
+  }
+
+  /** Bytes of a blob that have been uploaded in pieces so far; all of them when it is stored. */
+  uploadedBytes(digest: Digest): number {
+    const stored = statSync(this.blobPath(digest), { throwIfNoEntry: false });
+    return stored?.size ?? uploadedBytes(this.#uploadPath(digest));
+  }
+
+  /** Adds to an upload in pieces; the last piece makes it a blob. See `uploads.ts`. */
+  async addToUpload(
+    digest: Digest,
+    pieces: AsyncIterable<Uint8Array>,
+    start: number,
+    total: number,
+  ): Promise<number> {
+    const path = this.#uploadPath(digest);
+    const size = await addToUpload(this.blobFolder, path, digest, pieces, { start, total });
+    if (size === total) PendingFile.adopt(path).commit(this.blobPath(digest));
+    return size;
+  }
+
   /** A blob that something else writes: see `PendingBlob`. */
   pendingBlob(): PendingBlob {
-    const file = PendingFile.create(this.#blobs, "sha256-");
+    const file = PendingFile.create(this.blobFolder, "sha256-");
     return {
       path: file.path,
       keep: (digest) => {

@@ -59,8 +59,8 @@ export function parseManifest(text: string): Manifest {
 export function renderManifest(config: Layer, layers: readonly Layer[]): string {
   const layer = ({ mediaType, digest, size, from, name }: Layer) =>
     goJson({ mediaType, digest, size, from: from || undefined, name: name || undefined }, false);
-  const list = layers.map(layer).join(",");
-  return `{"schemaVersion":2,"mediaType":${goJson(mediaTypes.manifest)},"config":${layer(config)},"layers":[${list}]}\n`;
+  const list = layers.length === 0 ? "null" : `[${layers.map(layer).join(",")}]`;
+  return `{"schemaVersion":2,"mediaType":${goJson(mediaTypes.manifest)},"config":${layer(config)},"layers":${list}}\n`;
 }
 
 /** The configuration, in the order of its fields in the file. */

@@ -14,6 +14,7 @@ import { generateRoute } from "./ollama/generate.ts";
 import { listingRoutes } from "./ollama/listing.ts";
 import { showRoute } from "./ollama/show.ts";
 import { transferRoutes } from "./ollama/transfer.ts";
+import { uploadRoutes } from "./ollama/uploads.ts";
 import { plannedRoutes } from "./openai/planned.ts";
 import { createRequestLog } from "./operations/records.ts";
 import { operationRoutes, type Readiness } from "./operations/routes.ts";
@@ -54,6 +55,8 @@ function routes(deps: ServerDeps, readiness: Readiness) {
       .use(copyRoute(deps))
       .use(deleteRoute(deps))
       .use(blobRoutes(deps))
+      // HEAD|PATCH /api/hutch/uploads/:digest
+      .use(uploadRoutes(deps))
       // POST /api/pull /api/push
       .use(transferRoutes(deps))
       // POST /api/me /api/signout, DELETE /api/user/keys/:key, /api/experimental/…

@@ -48,6 +48,8 @@ describe("routes", () => {
         "POST /api/copy",
         "DELETE /api/delete",
         "HEAD /api/blobs/:digest",
+        "HEAD /api/hutch/uploads/:digest",
+        "PATCH /api/hutch/uploads/:digest",
         "POST /api/blobs/:digest",
         "POST /api/pull",
         "POST /api/push",

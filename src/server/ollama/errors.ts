@@ -19,6 +19,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   cloud_disabled: 403,
   digest_format: 400,
   digest_mismatch: 400,
+  upload_conflict: 409,
   blob_not_found: 404,
   gguf: 400,
   convert: 400,

@@ -8,7 +8,7 @@ import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { errorMessage, InvalidRequestError } from "../../errors.ts";
 import type { CreateRequest } from "../../model/create/request.ts";
-import { filesOf, requestNames } from "../../model/local-files.ts";
+import { modelFiles, requestNames } from "../../model/model-files.ts";
 import { decodeModelfile, parseModelfile } from "../../model/modelfile/parse.ts";
 import { type ModelfileFields, modelfileFields } from "../../model/modelfile/request.ts";
 import { isValidName, parseName } from "../../model/name.ts";
@@ -63,9 +63,10 @@ function located(text: string, folder: string): string | undefined {
 
 /** Takes files of this machine into the store; name → digest. */
 async function stored(store: Store, path: string): Promise<Files> {
+  const paths = modelFiles(path);
   const files: Files = {};
-  for (const { name, path: file } of requestNames(filesOf(path))) {
-    files[name] = (await store.putFile(file)).digest;
+  for (const [i, name] of requestNames(paths).entries()) {
+    files[name] = (await store.putFile(paths[i] ?? "")).digest;
   }
   return files;
 }

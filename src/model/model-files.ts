@@ -1,6 +1,9 @@
-/** Which files of a folder make a model (modelfile.md 5.6): names decide, first bytes must agree. */
+/**
+ * Which files of a folder make a model (modelfile.md 5.6): names decide, first bytes must agree; and
+ * the names that they have in a request.
+ */
 import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { UsageError } from "../errors.ts";
 
 type Content = "text/plain" | "application/zip" | "application/octet-stream";
@@ -44,14 +47,20 @@ function contentOf(path: string): Content {
   return binary ? "application/octet-stream" : "text/plain";
 }
 
+/** At the beginning of a pattern: in the folder itself, or in one below it. */
+const anywhere = "{,*/}";
+
 /** Paths of a folder that match, in order of their names; links stay as they are named. */
 function matching(folder: string, pattern: string): string[] {
-  const glob = new Bun.Glob(pattern);
-  const names = [...glob.scanSync({ cwd: folder, onlyFiles: false, followSymlinks: true })];
-  return names
-    .filter((name) => statSync(join(folder, name)).isFile())
-    .sort()
-    .map((name) => join(folder, name));
+  // Bun 1.4.5 finds nothing by a pattern that begins with such a choice.
+  const rest = pattern.startsWith(anywhere) ? pattern.slice(anywhere.length) : undefined;
+  const patterns = rest === undefined ? [pattern] : [rest, `*/${rest}`];
+  return patterns.flatMap((one) =>
+    [...new Bun.Glob(one).scanSync({ cwd: folder, onlyFiles: false, followSymlinks: true })]
+      .filter((name) => statSync(join(folder, name)).isFile())
+      .sort()
+      .map((name) => join(folder, name)),
+  );
 }
 
 /** @throws UsageError for a link that leads out of the folder */
@@ -92,4 +101,15 @@ export function modelFiles(path: string): string[] {
     return [...found, ...companions.flatMap((companion) => checked(path, companion))];
   }
   throw new UsageError("no Modelfile or safetensors files found");
+}
+
+/** Names in the request: one file by its base name, several relative to their common folder. */
+export function requestNames(paths: readonly string[]): string[] {
+  if (paths.length === 1) return paths.map((path) => basename(path));
+  const parts = paths.map((path) => dirname(path).split(sep));
+  const [first = []] = parts;
+  let common = 0;
+  while (common < first.length && parts.every((list) => list[common] === first[common])) common++;
+  const root = first.slice(0, common).join(sep) || sep;
+  return paths.map((path) => relative(root, path).split(sep).join("/"));
 }
