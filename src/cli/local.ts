@@ -9,6 +9,7 @@ import { machineMemory } from "../config/machine.ts";
 import { ProcessEngine } from "../engine/process.ts";
 import type { Logger } from "../logger.ts";
 import { createTransfers } from "../model/registry/transfers.ts";
+import { RowCache } from "../model/row-cache.ts";
 import { Store } from "../model/store.ts";
 import { createScheduler } from "../scheduler/pool.ts";
 import { type App, createApp } from "../server/app.ts";
@@ -77,6 +78,9 @@ export function createLocal(
     store,
     transfers: createTransfers(store, config, logger),
     scheduler,
+    rows: new RowCache(
+      config.cacheFolder === undefined ? undefined : join(config.cacheFolder, "models.json"),
+    ),
     jobs: createJobRunner({
       ...childOptions(config, logger),
       command: selfCommand("worker"),

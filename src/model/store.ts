@@ -2,21 +2,14 @@
  * The model store: Ollama's layout, in place (store.md). Manifests by name, blobs by digest. Other
  * processes may change it at any time, so nothing is remembered that a request could not check again.
  */
-import {
-  existsSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { errorMessage, ModelNotFoundError, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { Blobs } from "./blobs.ts";
 import { parseDigest } from "./digest.ts";
 import { PendingFile } from "./files.ts";
+import { FileLock } from "./lock.ts";
 import {
   type Layer,
   largestManifest,
@@ -24,6 +17,7 @@ import {
   parseManifest,
   renderManifest,
 } from "./manifest.ts";
+import { identityOf, ManifestIndex } from "./manifest-index.ts";
 import {
   displayName,
   isValidName,
@@ -44,19 +38,25 @@ export interface StoredManifest {
   readonly modifiedAt: number;
 }
 
+/** How long a command waits for another process to finish its change, milliseconds. */
+const longestWaitMs = 15_000;
+const lockPollMs = 5;
+
 export class Store extends Blobs {
   readonly root: string;
-  readonly #blobs: string;
   readonly #manifests: string;
   readonly #noPrune: boolean;
+  readonly #index: ManifestIndex;
+  /** Manifests that were read, by file; void when the file has changed. */
+  readonly #read = new Map<string, { readonly stamp: string; readonly found: StoredManifest }>();
   readonly #logger: Logger;
 
   constructor(root: string, options: { noPrune: boolean; logger: Logger }) {
     super(join(resolve(root), "blobs"));
     this.root = resolve(root);
-    this.#blobs = join(this.root, "blobs");
     this.#manifests = join(this.root, "manifests");
     this.#noPrune = options.noPrune;
+    this.#index = new ManifestIndex(this.#manifests);
     this.#logger = options.logger.area("store");
   }
 
@@ -64,6 +64,8 @@ export class Store extends Blobs {
   get keepsUnused(): boolean {
     return this.#noPrune;
   }
+
+  // --- manifests -------------------------------------------------------------------------------
 
   #manifestFile(name: ModelName): string {
     return join(this.#manifests, manifestPath(name));
@@ -95,25 +97,10 @@ export class Store extends Blobs {
 
   /** Names of all manifests whose path is a valid name, sorted. */
   names(): ModelName[] {
-    const found: ModelName[] = [];
-    const walk = (folder: string, parts: readonly string[]): void => {
-      let entries: string[];
-      try {
-        entries = readdirSync(folder);
-      } catch {
-        return; // gone, or no folder
-      }
-      for (const entry of entries.sort()) {
-        const path = [...parts, entry];
-        if (path.length < 4) walk(join(folder, entry), path);
-        else {
-          const name = nameOfPath(path.join("/"));
-          if (name !== undefined) found.push(name);
-        }
-      }
-    };
-    walk(this.#manifests, []);
-    return found;
+    return this.#index.paths().flatMap((path) => {
+      const name = nameOfPath(path);
+      return name === undefined ? [] : [name];
+    });
   }
 
   /** The name in the case of what is stored, part by part (store.md 2b). */
@@ -131,34 +118,44 @@ export class Store extends Blobs {
 
   /** A stored manifest in its stored case; undefined when there is none. @throws StoreError */
   manifest(name: ModelName): StoredManifest | undefined {
-    if (!isValidName(name)) return undefined;
-    const stored = this.stored(name);
-    const file = this.#manifestFile(stored);
+    return isValidName(name) ? this.#readManifest(this.stored(name)) : undefined;
+  }
+
+  /** @param name in its stored case */
+  #readManifest(name: ModelName): StoredManifest | undefined {
+    const file = this.#manifestFile(name);
+    const identity = identityOf(file);
+    if (identity === undefined || !identity.isFile) {
+      this.#read.delete(file);
+      return undefined;
+    }
+    const known = this.#read.get(file);
+    if (known?.stamp === identity.stamp) return known.found;
+    const { size, modifiedAt } = identity;
+    if (size > largestManifest) {
+      throw new StoreError(
+        `read manifest of ${displayName(name)}: larger than ${largestManifest} bytes`,
+      );
+    }
     let bytes: Buffer;
-    let modifiedAt: number;
     try {
-      const stat = statSync(file);
-      if (!stat.isFile()) return undefined;
-      if (stat.size > largestManifest) {
-        throw new StoreError(
-          `read manifest of ${displayName(stored)}: larger than ${largestManifest} bytes`,
-        );
-      }
-      modifiedAt = stat.mtimeMs;
       bytes = readFileSync(file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw error;
     }
     const digest = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-    return { name: stored, manifest: parseManifest(bytes.toString("utf8")), digest, modifiedAt };
+    const manifest = parseManifest(bytes.toString("utf8"));
+    const found = { name, manifest, digest, modifiedAt };
+    if (identity.settled) this.#read.set(file, { stamp: identity.stamp, found });
+    return found;
   }
 
   /** All readable manifests; damaged ones are left out with a log line. */
   manifests(): StoredManifest[] {
     return this.names().flatMap((name) => {
       try {
-        const found = this.manifest(name);
+        const found = this.#readManifest(name);
         return found === undefined ? [] : [found];
       } catch (error) {
         this.#logger.warn("skipping a damaged manifest", {
@@ -172,9 +169,44 @@ export class Store extends Blobs {
 
   /** Writes a manifest, then removes layers that only the old one mentioned. */
   writeManifest(name: ModelName, config: Layer, layers: readonly Layer[]): void {
-    const old = this.#tryManifest(name);
-    this.#writeManifestBytes(name, renderManifest(config, layers));
-    if (old !== undefined && !this.#noPrune) this.removeUnmentioned(digestsOf(old.manifest));
+    this.#alone(() => {
+      // What was there when the model was begun may have gone with another model's deletion.
+      const lost = [config, ...layers].find(({ digest }) => !this.hasBlob(parseDigest(digest)));
+      if (lost !== undefined) {
+        throw new StoreError(
+          `write manifest of ${displayName(name)}: ${lost.digest} was removed meanwhile, try again`,
+        );
+      }
+      const old = this.#tryManifest(name);
+      this.#writeManifestBytes(name, renderManifest(config, layers));
+      if (old !== undefined && !this.#noPrune) this.#removeUnmentioned(digestsOf(old.manifest));
+    });
+  }
+
+  /**
+   * Runs something that no other process may do at the same time: between finding that nobody needs a
+   * blob and removing it, nobody may come to need it. Takes milliseconds; readers never wait.
+   */
+  #alone<T>(action: () => T): T {
+    const path = join(this.blobFolder, "store.lock");
+    const end = Date.now() + longestWaitMs;
+    for (;;) {
+      using lock = this.#tryLock(path);
+      if (lock !== undefined) return action();
+      if (Date.now() > end) throw new StoreError("the store is locked by another process");
+      Bun.sleepSync(lockPollMs);
+    }
+  }
+
+  /** Undefined while another process has it; something without effect where there can be no locks. */
+  #tryLock(path: string): Disposable | undefined {
+    try {
+      return FileLock.take(path);
+    } catch (error) {
+      // File systems without hard links: one server alone works there too.
+      this.#logger.debug("no lock", { path, error: errorMessage(error) });
+      return { [Symbol.dispose]: () => {} };
+    }
   }
 
   #tryManifest(name: ModelName): StoredManifest | undefined {
@@ -187,7 +219,7 @@ export class Store extends Blobs {
 
   #writeManifestBytes(name: ModelName, content: string | Uint8Array): void {
     // The temporary file lies outside manifests/: every file there counts as a model.
-    const file = PendingFile.create(this.#blobs, "manifest-");
+    const file = PendingFile.create(this.blobFolder, "manifest-");
     try {
       file.write(typeof content === "string" ? new TextEncoder().encode(content) : content);
       file.commit(this.#manifestFile(name));
@@ -217,14 +249,20 @@ export class Store extends Blobs {
     if (!existsSync(file)) {
       throw new ModelNotFoundError(`model '${displayName(stored)}' not found`);
     }
-    const old = this.#tryManifest(stored);
-    rmSync(file);
-    if (old !== undefined) this.removeUnmentioned(digestsOf(old.manifest));
-    this.#removeEmptyFolders(dirname(file));
+    this.#alone(() => {
+      const old = this.#tryManifest(stored);
+      rmSync(file, { force: true });
+      if (old !== undefined) this.#removeUnmentioned(digestsOf(old.manifest));
+      this.#removeEmptyFolders(dirname(file));
+    });
   }
 
   /** Removes those of some blobs that no readable manifest mentions. */
   removeUnmentioned(candidates: ReadonlySet<string>): void {
+    if (candidates.size > 0) this.#alone(() => this.#removeUnmentioned(candidates));
+  }
+
+  #removeUnmentioned(candidates: ReadonlySet<string>): void {
     const mentioned = new Set<string>();
     for (const { manifest } of this.manifests()) {
       for (const digest of digestsOf(manifest)) mentioned.add(digest);
@@ -260,7 +298,7 @@ export class Store extends Blobs {
     const entries = this.#blobEntries();
     for (const entry of entries) {
       if (!entry.startsWith("sha256:")) continue;
-      renameSync(join(this.#blobs, entry), join(this.#blobs, entry.replace(":", "-")));
+      renameSync(join(this.blobFolder, entry), join(this.blobFolder, entry.replace(":", "-")));
     }
     if (this.#noPrune) return { blobs: entries.length, removed: 0 };
     const mentioned = new Set<string>();
@@ -278,8 +316,8 @@ export class Store extends Blobs {
       }
     }
     let removed = 0;
-    for (const entry of prunable(datedEntries(this.#blobs), mentioned, Date.now())) {
-      const path = join(this.#blobs, entry);
+    for (const entry of prunable(datedEntries(this.blobFolder), mentioned, Date.now())) {
+      const path = join(this.blobFolder, entry);
       try {
         rmSync(path, { recursive: true, force: true });
         removed++;
@@ -293,7 +331,7 @@ export class Store extends Blobs {
 
   #blobEntries(): string[] {
     try {
-      return readdirSync(this.#blobs);
+      return readdirSync(this.blobFolder);
     } catch {
       return []; // no store yet
     }

@@ -4,6 +4,7 @@ import type { Logger } from "../logger.ts";
 import type { GuideAsset } from "../model/guide.ts";
 import type { JobRunner } from "../model/jobs.ts";
 import type { Transfers } from "../model/registry/transfers.ts";
+import type { RowCache } from "../model/row-cache.ts";
 import type { Store } from "../model/store.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Metrics } from "./operations/metrics.ts";
@@ -13,6 +14,8 @@ export interface ServerDeps {
   /** Pulls and pushes of this process. */
   readonly transfers: Transfers;
   readonly scheduler: Scheduler;
+  /** What lists say of models, remembered over restarts. */
+  readonly rows: RowCache;
   /** Converts, merges and quantises model files. */
   readonly jobs: JobRunner;
   readonly config: Config;

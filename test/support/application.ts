@@ -8,6 +8,7 @@ import { type LogFields, type Logger, silentLogger } from "../../src/logger.ts";
 import type { GuideAsset } from "../../src/model/guide.ts";
 import { type JobRunner, runFileJob } from "../../src/model/jobs.ts";
 import { createTransfers } from "../../src/model/registry/transfers.ts";
+import { RowCache } from "../../src/model/row-cache.ts";
 import { Store } from "../../src/model/store.ts";
 import { createScheduler } from "../../src/scheduler/pool.ts";
 import type { Scheduler } from "../../src/scheduler/scheduler.ts";
@@ -84,6 +85,7 @@ export function openApplication(
     transfers,
     scheduler,
     jobs: inProcessJobs,
+    rows: new RowCache(undefined),
     config,
     logger,
     metrics,

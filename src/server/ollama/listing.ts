@@ -11,8 +11,8 @@ import { wantsExtras } from "./measures.ts";
 import { respond } from "./streaming.ts";
 import { localTime } from "./times.ts";
 
-function tags({ store, config, logger }: ServerDeps): Response {
-  const models = listModels(store, config.goTemplate, logger).map((row) => ({
+function tags({ store, config, logger, rows }: ServerDeps): Response {
+  const models = listModels(store, config.goTemplate, logger, rows).map((row) => ({
     name: row.name,
     model: row.model,
     modified_at: localTime(row.modifiedAt),
