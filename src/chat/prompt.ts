@@ -171,6 +171,9 @@ function withoutFirst(messages: readonly ChatMessage[], count: number): ChatMess
   return [...system, ...messages.slice(count)];
 }
 
+/** Messages from which on a prompt is made in turns. */
+const longHistory = 64;
+
 export interface FitOptions {
   /** Most tokens that the prompt may have. */
   readonly limit: number;
@@ -197,8 +200,8 @@ export async function fitChat(
   }
   const { value, pieces: cut } = markConversation(engine.specials, conversation, source.thinkTags);
   const { messages } = value;
-  // Others are served between marking, rendering and counting: each takes its time for a long history.
-  await nextTurn();
+  // Each of marking, rendering and counting takes its time for a long history: others come in between.
+  if (messages.length > longHistory) await nextTurn();
   const attempt = async (count: number): Promise<Attempt> => {
     const kept = withoutFirst(messages, count);
     const pieces = cut(await renderChat(source, { ...value, messages: kept }, engine));
