@@ -3,6 +3,7 @@ import json
 import sys
 
 import ollama
+from pydantic import BaseModel, Field
 
 client = ollama.Client(host=sys.argv[1])
 seen = {}
@@ -37,6 +38,15 @@ seen["tools"] = [[call.function.name, dict(call.function.arguments)] for call in
 for call in answer.message.tool_calls or []:
     asked += [answer.message, {"role": "tool", "content": get_weather(**call.function.arguments), "tool_name": call.function.name}]
 seen["result"] = client.chat("guide", messages=asked, tools=[get_weather]).message.role
+
+
+class Person(BaseModel):
+    name: str = Field(max_length=20)
+    age: int
+
+
+answer = client.chat("guide", messages=asked[:1], format=Person.model_json_schema())
+seen["format"] = sorted(Person.model_validate_json(answer.message.content).model_dump())
 vectors = client.embed("guide", input=["one", "two"]).embeddings
 seen["embed"] = [len(vectors), round(sum(x * x for x in vectors[0]), 3)]
 seen["show"] = bool(client.show("guide").modelinfo)

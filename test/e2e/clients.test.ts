@@ -78,6 +78,20 @@ describe.skipIf(!haveExecutable)("ollama-js", () => {
     expect(after.message.content).not.toBe("");
   });
 
+  test("gets an answer that keeps to a schema", async () => {
+    const format = {
+      type: "object",
+      properties: { name: { type: "string", maxLength: 20 }, age: { type: "integer" } },
+      required: ["name", "age"],
+      additionalProperties: false,
+    };
+    const { message } = await client.chat({ model, messages: hello, format });
+    expect(JSON.parse(message.content)).toEqual({
+      name: expect.any(String),
+      age: expect.any(Number),
+    });
+  });
+
   test("embeds texts", async () => {
     const { embeddings } = await client.embed({ model, input: ["one", "two"] });
     expect(embeddings).toHaveLength(2);
@@ -117,6 +131,7 @@ describe.skipIf(python === undefined)(`ollama-python${missing ? ` (${missing})` 
       after: true,
       tools: [["get_weather", { city: expect.any(String) }]],
       result: "assistant",
+      format: ["age", "name"],
       embed: [2, 1],
       show: true,
       ps: ["guide:latest"],

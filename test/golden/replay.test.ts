@@ -34,6 +34,8 @@ const topics = [
   "stream-framing",
   "structured-output",
   "tags",
+  "thinking",
+  "tools",
   "truncate-shift",
 ];
 

@@ -139,6 +139,8 @@ export class Answers {
       this.#events.push([active.id, { type: "text", text: piece.text, ...more }]);
     }
     const over = last && active.constraint?.settle();
+    // Only the end token may follow: it is not worth a step, but it counts (api.md 7.6).
+    if (over && active.evalTokens < active.request.maxTokens) active.evalTokens++;
     if (piece.stopped || over) this.finish(slot, active, "stop");
     else if (active.evalTokens >= active.request.maxTokens) this.finish(slot, active, "length");
     else active.pending.push(token);
