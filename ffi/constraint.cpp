@@ -24,6 +24,34 @@ size_t tokenize(const void * user, const uint8_t * text, size_t length, uint32_t
     return count < 0 ? 0 : static_cast<size_t>(count);
 }
 
+// Whether the tokenizer makes a token of the token's own text, a blank in front aside.
+bool makes_again(const llama_vocab * vocab, llama_token token, const std::string & text) {
+    llama_token found[2];
+    const auto  is_it = [&](const char * from, size_t length) {
+        return llama_tokenize(vocab, from, static_cast<int32_t>(length), found, 2, false, false) == 1 && found[0] == token;
+    };
+    return is_it(text.data(), text.size()) || (text[0] == ' ' && is_it(text.data() + 1, text.size() - 1));
+}
+
+// Tokens may be forced only where the model writes texts as its tokenizer cuts them. A vocabulary whose
+// tokenizer does not make its own words again says that it was not trained so. A few words tell.
+bool cuts_as_it_writes(const llama_vocab * vocab) {
+    const int32_t count = llama_vocab_n_tokens(vocab);
+    const int32_t step  = std::max(1, count / 256);
+    std::string   text(64, '\0');
+    int32_t       looked = 0;
+    int32_t       same   = 0;
+    for (int32_t token = 0; token < count; token += step) {
+        const int32_t length = llama_token_to_piece(vocab, token, text.data(), static_cast<int32_t>(text.size()), 0, false);
+        if (length < 3 || (llama_vocab_get_attr(vocab, token) & LLAMA_TOKEN_ATTR_NORMAL) == 0) {
+            continue;
+        }
+        looked++;
+        same += makes_again(vocab, token, text.substr(0, static_cast<size_t>(length))) ? 1 : 0;
+    }
+    return looked == 0 || same * 2 >= looked;
+}
+
 // Control tokens get no bytes and so never come, but for those that end a text. Where texts are only
 // judged, not written, single bytes follow the vocabulary: any text can then be told token by token.
 hutch_llg_vocabulary * make_vocabulary(const llama_vocab * vocab, bool judges) {
@@ -54,7 +82,7 @@ hutch_llg_vocabulary * make_vocabulary(const llama_vocab * vocab, bool judges) {
     if (ends.empty()) {
         throw std::runtime_error("the model has no token that ends a text: an answer cannot be constrained");
     }
-    auto * made = hutch_llg_vocabulary_init(pieces.data(), lengths.data(), lengths.size(), ends.data(), ends.size(), tokenize, vocab);
+    auto * made = hutch_llg_vocabulary_init(pieces.data(), lengths.data(), lengths.size(), ends.data(), ends.size(), cuts_as_it_writes(vocab) ? tokenize : nullptr, vocab);
     if (made == nullptr) {
         throw std::runtime_error(engine_error());
     }

@@ -78,6 +78,21 @@ function argumentSchema({ function: { parameters } }: Tool, lenient: boolean): s
 }
 
 /**
+ * Calls with a text at their end: what follows is in the grammar too, because a token may reach over
+ * that end. More calls are strict as well; text without a tag is free.
+ */
+function closedCalls(first: string, { tag, close }: CallSyntax): string[] {
+  const [begin = "", next = ""] = tag;
+  const literal = tag.replace(/[^\w<>]/g, "\\$&");
+  return [
+    "start: one (NEXT one)* REST?",
+    `one: ${first} w ${quoted(close)}`,
+    `NEXT: /[ \\t\\r\\n]{0,8}${literal}/`,
+    `REST: /([^${begin}]|${begin}[^${next}])+/`,
+  ];
+}
+
+/**
  * A grammar of everything between the tag and the end of the call.
  * @param lenient accepts what the engine cannot express of a schema, instead of refusing it
  */
@@ -92,9 +107,9 @@ export function callGrammar(syntax: CallSyntax, tools: readonly Tool[], lenient:
   });
   const call = named.map((_, i) => `c${i}`).join(" | ");
   const body = syntax.list ? 'w "[" w call (w "," w call)* w "]"' : "call";
-  const close = syntax.close === "" ? "" : ` w ${quoted(syntax.close)}`;
+  const first = `${syntax.opening === "object" ? "w " : ""}${body}`;
   return [
-    `start: ${syntax.opening === "object" ? "w " : ""}${body}${close}`,
+    ...(syntax.close === "" ? [`start: ${first}`] : closedCalls(first, syntax)),
     `call: ${call}`,
     ...calls,
     ...named.map((tool, i) => `a${i}: %json ${argumentSchema(tool, lenient)}`),
