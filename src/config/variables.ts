@@ -103,7 +103,7 @@ export const variables = {
     reader: "server",
     kind: "bool",
     fallback: "false",
-    help: "Embed one text at a time, so that no vector depends on what else is asked for; slower",
+    help: "Evaluate one request at a time, so that no answer and no vector depends on what else is asked for; slower",
   },
   GPU_OVERHEAD: {
     ...server,

@@ -14,6 +14,8 @@ export interface BillTerms {
   readonly batchSize: number;
   /** As ggml spells it, lower case. */
   readonly kvCacheType: string;
+  /** All slots are there from the beginning. */
+  readonly deterministic?: boolean;
 }
 
 export interface BillFiles {
@@ -104,7 +106,7 @@ export function memoryBill(
 ): MemoryBill {
   // While a model grows, the smaller context is there together with the larger one.
   const before = { ...terms, slots: terms.slots / 2 };
-  const grows = terms.slots > firstSlots && !model.pooled;
+  const grows = terms.slots > firstSlots && !model.pooled && terms.deterministic !== true;
   const lines: BillLine[] = [
     { what: "weights", bytes: model.tensorBytes },
     { what: "adapters", bytes: sumOf(adapters) },

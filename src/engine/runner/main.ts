@@ -34,7 +34,8 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
   return native.load(spec.path, {
     numbers: {
       context: spec.contextLength,
-      slots: Math.min(spec.slots, firstSlots),
+      // Cells that moved to a larger context may lie in another order, which changes last bits.
+      slots: spec.deterministic ? spec.slots : Math.min(spec.slots, firstSlots),
       batch: spec.batchSize,
       threads: spec.threads > 0 ? spec.threads : automatic,
       gpu_layers: spec.gpuLayers,

@@ -10,6 +10,8 @@ export interface Want {
   readonly slot: number;
   /** Tokens of its prompt not yet evaluated; 0 = it decodes. */
   readonly promptLeft: number;
+  /** Tokens of its prompt that are evaluated. */
+  readonly evaluated: number;
   /** Tokens that a decoding slot has to evaluate, 1 when absent; a constraint may force several. */
   readonly pending?: number;
   /** Order of arrival: smaller is older. */
@@ -54,6 +56,30 @@ export function planStep(
     left -= count;
   }
   return shares;
+}
+
+/** Prompt tokens of a step where results must not depend on what else runs: always the same. */
+export const fixedChunk = 32;
+
+/**
+ * The next step for a single slot, so that its rows are the same whatever else is asked for: its prompt
+ * in chunks that begin at multiples of `fixedChunk`, then what it decodes. The slot that waited longest;
+ * of those with a prompt only the oldest takes part, so that no stream waits for more than one chunk.
+ *
+ * @param batchSize most tokens of a step
+ */
+export function planAlone(wants: readonly Want[], batchSize: number): Share[] {
+  const [oldest] = wants
+    .filter(({ promptLeft }) => promptLeft > 0)
+    .sort((a, b) => a.order - b.order);
+  const [next] = wants
+    .filter((want) => want.promptLeft === 0 || want === oldest)
+    .sort((a, b) => a.served - b.served || a.order - b.order);
+  if (next === undefined) return [];
+  const { slot, promptLeft, evaluated, pending = 1 } = next;
+  if (promptLeft === 0) return [{ slot, count: Math.min(Math.max(1, pending), batchSize) }];
+  const chunk = Math.min(fixedChunk, batchSize);
+  return [{ slot, count: Math.min(promptLeft, chunk - (evaluated % chunk)) }];
 }
 
 /**

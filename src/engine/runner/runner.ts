@@ -15,7 +15,7 @@ import { toFailure } from "./failure.ts";
 import { dropWaiting, Intake, type Waiting } from "./intake.ts";
 import { pollMs } from "./media.ts";
 import { MediaSteps } from "./media-steps.ts";
-import { planStep, promptChunk, type Share } from "./plan.ts";
+import { fixedChunk, planAlone, planStep, promptChunk, type Share } from "./plan.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
 import type { Vocabulary } from "./prompt-tokens.ts";
 import { Sequences } from "./sequences.ts";
@@ -37,6 +37,8 @@ export class Runner {
   readonly #sequences: Sequences;
   readonly #answers: Answers;
   readonly #step: StepBuffers;
+  /** No result depends on what else is evaluated: every step is one request's, in fixed chunks. */
+  readonly #deterministic: boolean;
   /** Tokens one sequence can hold; libllama rounds the context length up. */
   readonly #cells: number;
   readonly #addsBos: boolean;
@@ -72,6 +74,7 @@ export class Runner {
     this.#send = send;
     this.#threads = model.fact(facts.threads);
     this.#governor = new ThreadGovernor(this.#threads);
+    this.#deterministic = spec.deterministic === true;
     this.#step = new StepBuffers(model.fact(facts.batch));
     this.#cells = model.fact(facts.context);
     this.#addsBos = model.fact(facts.addsBos) === 1;
@@ -81,7 +84,9 @@ export class Runner {
     this.#spare = Array.from({ length: Math.max(0, sequences - slots) }, (_, i) => slots + i);
     this.#sequences = new Sequences(model, {
       most: this.#spare.length > 0 ? 0 : spec.slots,
-      prefixes,
+      deterministic: this.#deterministic,
+      // How saved prompts were evaluated is not known.
+      prefixes: this.#deterministic ? undefined : prefixes,
       promptSpeed: () => this.#promptSpeed,
       borrowed: (sequence) => this.#embeds.holds(sequence),
       onGrown: (memory) => send({ type: "resized", memory }),
@@ -97,7 +102,7 @@ export class Runner {
     });
     this.#embeds = new EmbedQueue(model, this.#step, {
       firstSpeed: this.#promptSpeed,
-      deterministic: spec.deterministic === true,
+      deterministic: this.#deterministic,
     });
   }
 
@@ -247,6 +252,7 @@ export class Runner {
             {
               slot,
               promptLeft: active.textLeft,
+              evaluated: active.evaluated,
               pending: active.pending.length,
               order: active.order,
               served: active.served,
@@ -255,15 +261,18 @@ export class Runner {
     );
     if (wants.length === 0) return false;
     const decoding = wants.filter(({ promptLeft }) => promptLeft === 0).length;
-    const chunk = promptChunk(this.#promptSpeed, decoding > 0);
     // Beside a prompt chunk a row costs little; alone it must be worth its step.
     const alone = decoding === wants.length;
     const most = alone ? this.#costs.rowsWorth(decoding) : decoding;
-    const shares = planStep(wants, this.#step.capacity, chunk, most);
+    const chunk = promptChunk(this.#promptSpeed, decoding > 0);
+    const { capacity } = this.#step;
+    const shares = this.#deterministic
+      ? planAlone(wants, capacity)
+      : planStep(wants, capacity, chunk, most);
     this.#steps++;
     const { rows, sampled, prompts } = this.#fill(shares);
     if (rows === 0) return true;
-    const { threads } = this.#governor;
+    const threads = this.#deterministic ? this.#threads : this.#governor.threads;
     if (threads !== this.#threads) this.#model.setThreads(threads);
     this.#threads = threads;
     const since = performance.now();
@@ -286,7 +295,9 @@ export class Runner {
 
   /** Goes on with images, one piece a turn. */
   #runMedia(): "idle" | "waiting" | "worked" {
-    const chunk = promptChunk(this.#promptSpeed, this.#decoding());
+    const chunk = this.#deterministic
+      ? fixedChunk
+      : promptChunk(this.#promptSpeed, this.#decoding());
     let waiting = false;
     for (const slot of this.#slots) {
       try {
@@ -333,6 +344,8 @@ export class Runner {
       const prompt = active.promptLeft > 0;
       if (!prompt && !this.#makeRoom(slot, active)) continue;
       const most = prompt ? count : Math.min(count, this.#cells - slot.tokens.length);
+      const chunk = Math.min(fixedChunk, this.#step.capacity);
+      if (prompt && count === chunk && slot.whole === slot.tokens.length) slot.whole += chunk;
       for (let i = 0; i < most; i++) {
         const token = prompt ? active.prompt[active.evaluated++] : active.pending.shift();
         if (token === undefined) break;

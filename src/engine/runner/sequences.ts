@@ -4,6 +4,7 @@
  */
 import { facts, type NativeModel } from "../../../ffi/native.ts";
 import { wholeSpans } from "./media.ts";
+import { fixedChunk } from "./plan.ts";
 import { chooseSlot } from "./prefix.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
 import { Slot } from "./slot.ts";
@@ -14,6 +15,8 @@ const worthSavingSeconds = 0.2;
 export interface SequencesOptions {
   /** Slots that there may be. */
   readonly most: number;
+  /** Only what any request would evaluate in the same way is kept of a prompt (`planAlone`). */
+  readonly deterministic: boolean;
   /** Evaluated prompts on disk. */
   readonly prefixes: PrefixCache | undefined;
   /** Measured speed of evaluating prompts, tokens a second. */
@@ -65,12 +68,14 @@ export class Sequences {
     if (choice.common < slot.tokens.length) this.#save(slot);
     if (choice.kind === "copy") this.#copy(choice.source, slot);
     const common = Math.max(choice.common, this.#restore(slot, prompt, choice.common));
-    return { slot, kept: this.trim(slot, Math.min(common, prompt.length - 1)) };
+    const most = Math.min(common, prompt.length - 1);
+    const wanted = this.#options.deterministic ? most - (most % fixedChunk) : most;
+    return { slot, kept: this.trim(slot, wanted) };
   }
 
   #views() {
     return this.slots.map((slot) => ({
-      tokens: slot.tokens,
+      tokens: this.#options.deterministic ? slot.tokens.slice(0, slot.whole) : slot.tokens,
       busy: slot.active !== undefined || this.#options.borrowed(slot.sequence),
       lastUse: slot.lastUse,
       ...(slot.active !== undefined && slot.active.promptLeft > 0
@@ -130,6 +135,7 @@ export class Sequences {
     this.#model.remove(slot.sequence, keep, keep + count);
     this.#model.shift(slot.sequence, keep + count, slot.tokens.length, -count);
     slot.tokens.splice(keep, count);
+    slot.whole = Math.min(slot.whole, keep);
   }
 
   /** With nothing else to do, saves one slot. True when there may be more. */
@@ -153,6 +159,7 @@ export class Sequences {
     this.#copying = true;
     slot.tokens = [...source.tokens];
     slot.spans = [...source.spans];
+    slot.whole = source.whole;
   }
 
   /** Tokens whose evaluation takes so long that a file is faster. */

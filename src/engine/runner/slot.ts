@@ -90,6 +90,8 @@ export class Slot {
   tokens: number[] = [];
   /** Where it holds media. */
   spans: Span[] = [];
+  /** Tokens at the front that were evaluated as whole chunks of text, as any request would evaluate them. */
+  whole = 0;
   active: Active | undefined;
   lastUse = 0;
   /** Holds tokens that the prefix cache may lack. */
@@ -104,6 +106,7 @@ export class Slot {
   /** Forgets what comes from an index on; not inside a span. */
   cut(index: number): void {
     this.tokens.length = index;
+    this.whole = Math.min(this.whole, index);
     this.spans = this.spans.filter(({ start }) => start < index);
   }
 

@@ -41,8 +41,10 @@ function contextLength(model: StoredModel, resolved: ResolvedOptions, config: Co
 function slotsFor(files: BillFiles, terms: Omit<LoadSpec, "slots">, config: Config): number {
   if (files.model.pooled) return 1;
   if (config.parallel > 0) return Math.min(config.parallel, 64);
+  // What is evaluated one by one gains nothing by more.
+  const most = config.deterministic ? firstSlots : automaticSlots;
   const limit = config.memoryBytes || totalMemory();
-  const slots = slotsThatFit(files, terms, automaticSlots, limit / 2);
+  const slots = slotsThatFit(files, terms, most, limit / 2);
   return slots > firstSlots ? slots : slotsThatFit(files, terms, firstSlots, limit);
 }
 

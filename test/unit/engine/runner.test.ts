@@ -1,7 +1,7 @@
 /** The pure parts of the runner: text, plan, prefixes. */
 import { describe, expect, test } from "bun:test";
 import { CostCurve } from "../../../src/engine/runner/cost.ts";
-import { planStep, promptChunk } from "../../../src/engine/runner/plan.ts";
+import { fixedChunk, planAlone, planStep, promptChunk } from "../../../src/engine/runner/plan.ts";
 import { chooseSlot } from "../../../src/engine/runner/prefix.ts";
 import { TextAssembler } from "../../../src/engine/runner/text.ts";
 
@@ -42,9 +42,9 @@ describe("text of tokens", () => {
 describe("the plan of a step", () => {
   test("gives decoding slots a row each, and the rest to the oldest prompts", () => {
     const wants = [
-      { slot: 0, promptLeft: 100, order: 2, served: 0 },
-      { slot: 1, promptLeft: 0, order: 1, served: 0 },
-      { slot: 2, promptLeft: 30, order: 0, served: 0 },
+      { slot: 0, promptLeft: 100, evaluated: 0, order: 2, served: 0 },
+      { slot: 1, promptLeft: 0, evaluated: 0, order: 1, served: 0 },
+      { slot: 2, promptLeft: 30, evaluated: 0, order: 0, served: 0 },
     ];
     expect(planStep(wants, 64, 50)).toEqual([
       { slot: 1, count: 1 },
@@ -54,8 +54,33 @@ describe("the plan of a step", () => {
   });
 
   test("takes those that waited longest when not all rows are worth it", () => {
-    const wants = [5, 3, 4].map((served, slot) => ({ slot, promptLeft: 0, order: slot, served }));
+    const wants = [5, 3, 4].map((served, slot) => ({
+      slot,
+      promptLeft: 0,
+      evaluated: 0,
+      order: slot,
+      served,
+    }));
     expect(planStep(wants, 64, 50, 2).map(({ slot }) => slot)).toEqual([1, 2]);
+  });
+
+  test("is one slot's in fixed chunks where results must not depend on others", () => {
+    const want = (slot: number, promptLeft: number, evaluated: number, served: number) => ({
+      slot,
+      promptLeft,
+      evaluated,
+      served,
+      order: slot,
+    });
+    // The one that waited longest; of two prompts the older one.
+    expect(planAlone([want(0, 0, 9, 3), want(1, 0, 9, 2)], 512)).toEqual([{ slot: 1, count: 1 }]);
+    const prompts = [want(0, 0, 9, 3), want(1, 100, 0, 2), want(2, 100, 0, 1)];
+    expect(planAlone(prompts, 512)).toEqual([{ slot: 1, count: fixedChunk }]);
+    // Chunks begin at multiples, so that what was kept of a prompt does not move them.
+    expect(planAlone([want(0, 100, 40, 0)], 512)).toEqual([{ slot: 0, count: 24 }]);
+    expect(planAlone([want(0, 5, 64, 0)], 512)).toEqual([{ slot: 0, count: 5 }]);
+    expect(planAlone([{ ...want(0, 0, 9, 0), pending: 3 }], 512)).toEqual([{ slot: 0, count: 3 }]);
+    expect(planAlone([], 512)).toEqual([]);
   });
 
   test("keeps prompt chunks short while others decode", () => {
