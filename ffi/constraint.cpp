@@ -208,7 +208,10 @@ int32_t hutch_sampler_forced(hutch_sampler * sampler, int32_t * tokens, int32_t 
 }
 
 int32_t hutch_sampler_over(const hutch_sampler * sampler) {
-    return hutch_llg_stopped(sampler->matcher) == 1 ? 1 : 0;
+    if (hutch_llg_stopped(sampler->matcher) == 1) {
+        return 1;
+    }
+    return hutch_llg_accepting(sampler->matcher) == 1 ? 2 : 0;
 }
 
 namespace {

@@ -266,7 +266,8 @@ HUTCH_API int32_t hutch_quantize_progress(int32_t *done, int32_t *total);
 /* --- constraints --------------------------------------------------------------------------- */
 
 /* Starts compiling a constraint on a thread of its own; `kind` is schema, answer (a schema for writing:
- * objects get only the members that it names), lark, regex or choice (JSON list of texts). NULL on failure; free with hutch_compile_free, also before it is done. */
+ * objects get only the members that it names), lark, regex or choice (JSON list of texts). NULL
+ * on failure; free with hutch_compile_free, also before it is done. */
 HUTCH_API hutch_compilation *hutch_compile_start(hutch_model *model, const char *kind, const char *text, int32_t length);
 
 /* 1: done. 0: not yet. ERROR: the compiler failed; a refusal is a result and no failure. */
@@ -302,7 +303,7 @@ HUTCH_API int32_t hutch_sampler_feed(hutch_sampler *sampler, const int32_t *toke
  * their number or ERROR. */
 HUTCH_API int32_t hutch_sampler_forced(hutch_sampler *sampler, int32_t *tokens, int32_t capacity);
 
-/* 1 when a constrained sampler allows nothing but the end. */
+/* 1 when a constrained sampler allows nothing but the end, 2 when the text may end here, 0 when not. */
 HUTCH_API int32_t hutch_sampler_over(const hutch_sampler *sampler);
 
 /* Text of the last failed constraint (-2 of hutch_sample); returns the bytes written, no final 0. */

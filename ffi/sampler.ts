@@ -66,6 +66,11 @@ export class NativeSampler {
     return this.#lib.hutch_sampler_over(this.#sampler) === 1;
   }
 
+  /** Whether what came keeps to the constraint as a whole; more may follow. */
+  get whole(): boolean {
+    return this.#lib.hutch_sampler_over(this.#sampler) !== 0;
+  }
+
   /** Why sampling under the constraint failed. */
   get failure(): string {
     const buffer = new Uint8Array(1024);

@@ -14,7 +14,7 @@ export interface CallSyntax {
   readonly argumentsKey: "arguments" | "parameters";
   /** The calls are items of a list. */
   readonly list: boolean;
-  /** Text that ends the call, "" = its own last bracket. */
+  /** Text of the template after a call, "" = none. The model writes it freely: it may be one token. */
   readonly close: string;
 }
 
@@ -69,31 +69,21 @@ export function callSyntax(
   return undefined;
 }
 
+/** Between tokens of the arguments, as everywhere (ffi/llguidance/src/schema.rs): no endless blanks. */
+const blanks = "( |(\\r?\\n){1,2}[ \\t]{0,20})";
+
 const quoted = (text: string) => JSON.stringify(text);
 
 /** The schema of a tool's arguments as the engine takes it. */
 function argumentSchema({ function: { parameters } }: Tool, lenient: boolean): string {
   const given = typeof parameters === "object" && parameters !== null ? parameters : {};
-  return JSON.stringify({ type: "object", ...given, "x-guidance": { lenient } });
+  const guidance = { lenient, whitespace_flexible: true, whitespace_pattern: blanks };
+  return JSON.stringify({ type: "object", ...given, "x-guidance": guidance });
 }
 
 /**
- * Calls with a text at their end: what follows is in the grammar too, because a token may reach over
- * that end. More calls are strict as well; text without a tag is free.
- */
-function closedCalls(first: string, { tag, close }: CallSyntax): string[] {
-  const [begin = "", next = ""] = tag;
-  const literal = tag.replace(/[^\w<>]/g, "\\$&");
-  return [
-    "start: one (NEXT one)* REST?",
-    `one: ${first} w ${quoted(close)}`,
-    `NEXT: /[ \\t\\r\\n]{0,8}${literal}/`,
-    `REST: /([^${begin}]|${begin}[^${next}])+/`,
-  ];
-}
-
-/**
- * A grammar of everything between the tag and the end of the call.
+ * A grammar of everything between the tag and the call's last bracket, and of anything behind it: the
+ * token with the bracket may go on. Who uses it ends it as soon as the text is whole.
  * @param lenient accepts what the engine cannot express of a schema, instead of refusing it
  */
 export function callGrammar(syntax: CallSyntax, tools: readonly Tool[], lenient: boolean): string {
@@ -107,13 +97,15 @@ export function callGrammar(syntax: CallSyntax, tools: readonly Tool[], lenient:
   });
   const call = named.map((_, i) => `c${i}`).join(" | ");
   const body = syntax.list ? 'w "[" w call (w "," w call)* w "]"' : "call";
-  const first = `${syntax.opening === "object" ? "w " : ""}${body}`;
   return [
-    ...(syntax.close === "" ? [`start: ${first}`] : closedCalls(first, syntax)),
+    // The model goes on in its own tokens, as long as they fit: none is forced on it.
+    '%llguidance {"no_forcing": true}',
+    `start: ${syntax.opening === "object" ? "w " : ""}${body} REST?`,
     `call: ${call}`,
     ...calls,
     ...named.map((tool, i) => `a${i}: %json ${argumentSchema(tool, lenient)}`),
     "w: BLANKS?",
+    "REST: /(?s:.)+/",
     "BLANKS: /[ \\t\\r\\n]{1,8}/",
     "",
   ].join("\n");

@@ -74,6 +74,20 @@ describe.skipIf(!haveExecutable || !haveParrot)("replies known beforehand", () =
     ]);
   });
 
+  test("a call keeps to the tool's schema, whatever the model would write", async () => {
+    const location = { const: "Paris" };
+    const strict = tool("get_weather", { location });
+    Object.assign(strict.function.parameters, {
+      required: ["location"],
+      additionalProperties: false,
+    });
+    const { message } = await ask("parrot-tool", {
+      tools: [strict],
+      options: { num_predict: 200 },
+    });
+    expect(message.tool_calls).toEqual([called("get_weather", 0, { location: "Paris" })]);
+  });
+
   test("two calls come one after the other", async () => {
     const calls = (await stream("parrot-two", { tools })).flatMap(
       ({ message }) => (message.tool_calls ?? []) as unknown[],

@@ -27,6 +27,8 @@ export class SlotConstraint {
   #phase: Phase;
   /** Free text in which the next border is looked for. */
   #seen = "";
+  /** Text of the last token. */
+  #last = "";
   /** Tokens since the beginning, while it is undecided. */
   #first: number[] = [];
 
@@ -68,8 +70,9 @@ export class SlotConstraint {
 
   /** Takes note of a token that was sampled or forced. */
   note(token: number, bytes: Uint8Array): void {
+    this.#last = this.#decoder.decode(bytes, { stream: true });
     if (this.#phase === "held" || this.#phase === "done") return;
-    this.#seen += this.#decoder.decode(bytes, { stream: true });
+    this.#seen += this.#last;
     if (this.#phase === "begins") this.#noteBeginning(token);
     if (this.#phase === "thinking") this.#border(this.#use.thinking?.close ?? "");
     if (this.#phase === "free") this.#lookForTag();
@@ -80,15 +83,20 @@ export class SlotConstraint {
    * the constraint holds for parts only, text is free again.
    */
   settle(): boolean {
-    if (this.#phase !== "held" || !this.#sampler.over) return false;
-    if (this.#use.tag === undefined) return true;
-    this.#lift();
+    if (this.#phase !== "held") return false;
+    if (this.#use.tag === undefined) return this.#sampler.over;
+    if (this.#sampler.whole) this.#lift(this.#last.replace(/^[\s\S]*[}\]]/, ""));
     return false;
   }
 
-  /** Tokens that must follow, at most `most`; they still have to be noted. @throws EngineError */
+  /**
+   * Tokens that must follow, at most `most`; they still have to be noted. None where the constraint
+   * holds for parts only: there the model goes on in its own tokens, as long as they fit.
+   * @throws EngineError
+   */
   forced(most: number): Int32Array {
-    return this.#phase === "held" ? this.#sampler.forced(most) : new Int32Array(0);
+    const forces = this.#phase === "held" && this.#use.tag === undefined;
+    return forces ? this.#sampler.forced(most) : new Int32Array(0);
   }
 
   release(): void {
@@ -135,17 +143,17 @@ export class SlotConstraint {
     this.#constrain();
     if (blank.test(rest) || this.#sampler.feed(this.#model.tokenize(rest, false, false))) return;
     if (ofThinking) throw new EngineError("the answer began before its constraint could hold");
-    this.#lift(); // no call, only a text that contains the tag
+    this.#lift(""); // no call, only a text that contains the tag
   }
 
   #constrain(): void {
     this.#sampler.constrain(this.#held.native);
   }
 
-  /** Free again until the next tag. */
-  #lift(): void {
+  /** Free again until the next tag. @param seen what already stands behind the call */
+  #lift(seen: string): void {
     this.#sampler.constrain(undefined);
     this.#phase = this.#use.tag?.atStart ? "done" : "free";
-    this.#seen = "";
+    this.#seen = seen;
   }
 }
