@@ -40,6 +40,7 @@ export const errorCodes = [
   "server",
   "format",
   "timeout",
+  "lock",
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];
@@ -279,6 +280,11 @@ export class FormatError extends AppError {
 /** The time that the command line, a header or a variable set is over. */
 export class TimeoutError extends AppError {
   readonly code = "timeout";
+}
+
+/** A lock of models cannot be read, or a model is not what is pinned there. */
+export class LockError extends AppError {
+  readonly code = "lock";
 }
 
 /** True for the error of an aborted signal, which is never logged as a failure. */

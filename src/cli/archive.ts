@@ -7,8 +7,8 @@ import { displayName } from "../model/name.ts";
 import { flagText, isOn, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
+import { localStore, nameArgument } from "./local-store.ts";
 import { Progress } from "./terminal/progress.ts";
-import { localStore, nameArgument } from "./verify.ts";
 
 /** Shows blobs as they go by. */
 function show(progress: Progress, verb: string): (each: ArchiveProgress) => void {

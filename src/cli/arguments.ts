@@ -133,7 +133,9 @@ function flagValue(flag: Command["flags"][number], value: string | undefined, ra
 
 /** @throws UsageError in cobra's words */
 export function checkCount(command: Command, parsed: ParsedArguments): void {
-  const [least, most] = command.count;
+  const other = command.countWith;
+  const [least, most] =
+    other !== undefined && isOn(parsed, other.flag) ? other.count : command.count;
   const got = parsed.positionals.length;
   if (got >= least && got <= most) return;
   if (least === most) throw new UsageError(`accepts ${least} arg(s), received ${got}`);

@@ -25,6 +25,8 @@ export interface Command {
   readonly flags: readonly Flag[];
   /** How many positional arguments: [least, most]. */
   readonly count: readonly [least: number, most: number];
+  /** Counts that hold instead where this flag is given. */
+  readonly countWith?: { readonly flag: string; readonly count: Command["count"] };
   /** What completion offers as arguments. */
   readonly completes?: "models" | "commands" | readonly string[];
   /** Variables that help lists. */

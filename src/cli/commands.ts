@@ -1,21 +1,12 @@
-/** The table of commands, long because it is one table: parsing, help, completion and dispatch are made from it (cli.md 3). */
-import type { Command, Flag } from "./command.ts";
+/**
+ * The table of commands: parsing, help, completion and dispatch are made from it (cli.md 3). Those of
+ * Ollama's are here, those of hutch's own in own-commands.ts.
+ */
+import type { Command } from "./command.ts";
+import { insecure, keepalive, lockFile, quiet, target } from "./flags.ts";
+import { ownCommands } from "./own-commands.ts";
 
 const many = Number.POSITIVE_INFINITY;
-const insecure: Flag = { name: "insecure", kind: "bool", help: "Use an insecure registry" };
-const quiet: Flag = { name: "quiet", kind: "bool", help: "Show no progress", own: true };
-const keepalive: Flag = {
-  name: "keepalive",
-  kind: "duration",
-  help: "Duration to keep a model loaded (e.g. 5m)",
-};
-
-/** Of every command that works on models: whom to ask. */
-const target: readonly Flag[] = [
-  { name: "server", kind: "text", help: "Ask the server at this address", own: true },
-  { name: "no-server", kind: "bool", help: "Work in this process, whoever runs", own: true },
-];
-
 async function unsupported(what: string): Promise<never> {
   const { UnsupportedError } = await import("../errors.ts");
   throw new UnsupportedError(`${what} is not supported by this version of hutch`);
@@ -174,27 +165,6 @@ const run: Command = {
   run: async (context, parsed) => (await import("./run.ts")).run(context, parsed),
 };
 
-const embed: Command = {
-  name: "embed",
-  usage: "MODEL [TEXT...|-]",
-  summary: "Turn texts into vectors, a JSON line each",
-  own: true,
-  flags: [
-    { name: "truncate", kind: "bool", help: "Cut texts that are longer than the context" },
-    { name: "dimensions", kind: "int", help: "Length of the vectors" },
-    keepalive,
-    ...target,
-  ],
-  count: [1, many],
-  completes: "models",
-  variables: ["HOST"],
-  examples: [
-    ['hutch embed mine "one text" "another"', "Two lines of JSON"],
-    ["hutch embed mine - < lines.txt > vectors.jsonl", "A vector for each line"],
-  ],
-  run: async (context, parsed) => (await import("./embed.ts")).embed(context, parsed),
-};
-
 const stop: Command = {
   name: "stop",
   usage: "MODEL",
@@ -211,14 +181,25 @@ const pull: Command = {
   name: "pull",
   usage: "MODEL",
   summary: "Pull a model from a registry",
-  flags: [insecure, quiet, ...target],
+  flags: [
+    insecure,
+    quiet,
+    { name: "frozen", kind: "bool", help: "Pull what models.lock pins, or fail", own: true },
+    lockFile,
+    ...target,
+  ],
   count: [1, 1],
+  countWith: { flag: "frozen", count: [0, many] },
   completes: "models",
   variables: ["HOST"],
   examples: [
+    ["hutch pull --frozen", "Every model of models.lock, as pinned"],
     ["hutch pull registry.example/team/model:v1", "Download it, or go on where it broke off"],
   ],
-  run: async (context, parsed) => (await import("./transfer.ts")).pull(context, parsed),
+  run: async (context, parsed) =>
+    parsed.flags.has("frozen")
+      ? (await import("./lock.ts")).pullFrozen(context, parsed)
+      : (await import("./transfer.ts")).pull(context, parsed),
 };
 
 const push: Command = {
@@ -281,121 +262,11 @@ const rm: Command = {
   run: async (context, parsed) => (await import("./models.ts")).remove(context, parsed),
 };
 
-const verify: Command = {
-  name: "verify",
-  usage: "[MODEL]",
-  summary: "Check the stored models' content",
-  flags: [
-    { name: "repair", kind: "bool", help: "Pull again what is damaged or missing" },
-    insecure,
-    quiet,
-  ],
-  count: [0, 1],
-  completes: "models",
-  own: true,
-  variables: ["MODELS"],
-  examples: [["hutch verify", "Hash every blob again and say which are not what they should be"]],
-  run: async (context, parsed) => (await import("./verify.ts")).verify(context, parsed),
-};
-
-const plan: Command = {
-  name: "plan",
-  usage: "MODEL",
-  summary: "Tell what a model takes in memory before it is loaded",
-  flags: [
-    { name: "option", kind: "list", help: "Option as name=value (e.g. num_ctx=8192)" },
-    { name: "format", kind: "text", help: "text or json", values: ["text", "json"] },
-  ],
-  count: [1, 1],
-  completes: "models",
-  own: true,
-  variables: ["CONTEXT_LENGTH", "KV_CACHE_TYPE", "MEMORY", "MODELS", "NUM_PARALLEL"],
-  examples: [
-    ["hutch plan guide", "The bill, and whether it fits"],
-    ["hutch plan guide --option num_ctx=32768 --format json", "For scripts; exit code 4: no"],
-  ],
-  run: async (context, parsed) => (await import("./plan.ts")).plan(context, parsed),
-};
-
-const exportModel: Command = {
-  name: "export",
-  usage: "MODEL FILE.tar",
-  summary: "Write a model to an archive (OCI image layout)",
-  flags: [quiet],
-  count: [2, 2],
-  completes: "models",
-  own: true,
-  variables: ["MODELS"],
-  examples: [["hutch export guide guide.tar", "One file, for a machine without a network"]],
-  run: async (context, parsed) => (await import("./archive.ts")).exportArchive(context, parsed),
-};
-
-const importModel: Command = {
-  name: "import",
-  usage: "FILE.tar",
-  summary: "Take models from an archive into the store",
-  flags: [
-    { name: "name", kind: "text", help: "Name for the model instead of the archive's" },
-    quiet,
-  ],
-  count: [1, 1],
-  own: true,
-  variables: ["MODELS"],
-  examples: [["hutch import guide.tar", "Every blob is checked on its way in"]],
-  run: async (context, parsed) => (await import("./archive.ts")).importArchive(context, parsed),
-};
-
-const schema: Command = {
-  name: "schema",
-  usage: "check SCHEMA [INSTANCE...]",
-  summary: "Check how far a JSON schema can be kept",
-  flags: [
-    { name: "batch", kind: "text", help: "File of schemas and tests, one JSON object a line" },
-    { name: "model", kind: "text", help: "Model whose tokenizer is used (default guide)" },
-  ],
-  count: [1, many],
-  variables: ["MODELS"],
-  examples: [
-    ["hutch schema check person.json ada.json", "The level of a schema; whether an instance fits"],
-  ],
-  own: true,
-  completes: ["check"],
-  run: async (context, parsed) => (await import("./schema.ts")).schema(context, parsed),
-};
-
 /** Commands that talk to ollama.com or start other programs: named, so that the answer is clear. */
 function foreign(name: string, usage: string, summary: string): Command {
   const most = usage === "" ? 0 : many;
   return { name, usage, summary, flags: [], count: [0, most], run: () => unsupported(name) };
 }
-
-const completion: Command = {
-  name: "completion",
-  usage: "bash|zsh|fish",
-  summary: "Print a script that completes command lines",
-  own: true,
-  hidden: true,
-  flags: [],
-  count: [1, 1],
-  examples: [
-    ['eval "$(hutch completion bash)"', "In ~/.bashrc"],
-    ["hutch completion fish > ~/.config/fish/completions/hutch.fish", "For fish"],
-  ],
-  run: async (context, parsed) =>
-    (await import("./completion/command.ts")).printScript(context, parsed),
-};
-
-const man: Command = {
-  name: "man",
-  usage: "",
-  summary: "Print the man page",
-  own: true,
-  hidden: true,
-  flags: [],
-  count: [0, 0],
-  examples: [["hutch man | man -l -", "Read it"]],
-  run: async (context, _, table) => (await import("./man.ts")).printManPage(context, table),
-};
 
 export const commands: readonly Command[] = [
   serve,
@@ -411,14 +282,7 @@ export const commands: readonly Command[] = [
   ps,
   cp,
   rm,
-  verify,
-  plan,
-  exportModel,
-  importModel,
-  embed,
-  completion,
-  man,
-  schema,
+  ...ownCommands,
   foreign("launch", "[NAME]", "Launch another program (not part of hutch)"),
 ];
 

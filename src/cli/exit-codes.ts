@@ -22,6 +22,8 @@ export const exitCodes = {
   unreachable: 7,
   /** `schema check`: the schema cannot be kept. */
   schemaRefused: 8,
+  /** A model is not what its lock pins. */
+  drift: 9,
   /** `--timeout` was over; the code of timeout(1). */
   timedOut: 124,
   /** Interrupted before the work was done. */
@@ -40,6 +42,7 @@ const codes: Readonly<Record<string, number>> = {
   context_overflow: exitCodes.contextExceeded,
   connection: exitCodes.unreachable,
   timeout: exitCodes.timedOut,
+  lock: exitCodes.drift,
 };
 
 /** @param own whether the command line uses something of hutch's own */

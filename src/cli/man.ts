@@ -52,6 +52,7 @@ const codes: readonly (readonly [number, string])[] = [
   [exitCodes.formatNotMet, "The answer is not in the format asked for."],
   [exitCodes.contextExceeded, "The prompt is longer than the context."],
   [exitCodes.unreachable, "No server at the address."],
+  [exitCodes.drift, "A model is not what models.lock pins."],
   [exitCodes.timedOut, "The time is over."],
   [exitCodes.interrupted, "Interrupted."],
 ];

@@ -11,8 +11,8 @@ import { wantedLoad } from "../server/inference/load-spec.ts";
 import { flagText, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
+import { localStore, nameArgument } from "./local-store.ts";
 import { readOptions } from "./run-flags.ts";
-import { localStore, nameArgument } from "./verify.ts";
 
 /** The plan as `--format json` prints it; sizes are bytes. */
 interface Plan {

@@ -10,7 +10,12 @@ import { follow, Progress } from "./terminal/progress.ts";
 export async function pullModel(
   client: Client,
   progress: Progress,
-  body: { readonly model: string; readonly insecure: boolean },
+  body: {
+    readonly model: string;
+    readonly insecure: boolean;
+    /** What the manifest must hash to. */
+    readonly digest?: string;
+  },
 ): Promise<void> {
   const lines = client.stream("/api/pull", body);
   await follow(progress, lines, (_, digits) => `pulling ${digits}:`);

@@ -1,29 +1,20 @@
 /** `hutch verify [MODEL]`: hashes again what the store holds; `--repair` pulls what is damaged. */
 import { renameSync, rmSync } from "node:fs";
-import { errorMessage, ModelNotFoundError, UsageError } from "../errors.ts";
+import { errorMessage, ModelNotFoundError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
 import { humanBytes } from "../model/human.ts";
-import { displayName, isValidName, type ModelName, parseName } from "../model/name.ts";
+import { displayName, type ModelName } from "../model/name.ts";
+import { drift } from "../model/pinned.ts";
 import { pullModel } from "../model/registry/pull.ts";
 import { createTransfers } from "../model/registry/transfers.ts";
-import { Store } from "../model/store.ts";
+import type { Store } from "../model/store.ts";
 import { type BlobVerdict, modelsOf, planVerification, verifyBlob } from "../model/verify.ts";
 import { isOn, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
+import { localStore, nameArgument } from "./local-store.ts";
+import { readLock } from "./lock.ts";
 import { Progress } from "./terminal/progress.ts";
-
-/** The name that an argument means. @throws UsageError */
-export function nameArgument(text: string): ModelName {
-  const name = parseName(text);
-  if (!isValidName(name)) throw new UsageError(`"${text}" is no name of a model`);
-  return name;
-}
-
-/** The store of this machine; these commands never ask a server. */
-export function localStore({ config }: Context): Store {
-  return new Store(config.modelsFolder, { noPrune: config.noPrune, logger: silentLogger });
-}
 
 /** @throws ModelNotFoundError */
 function requireModel(store: Store, name: ModelName, text: string): void {
@@ -37,6 +28,8 @@ function requireModel(store: Store, name: ModelName, text: string): void {
 export async function verify(context: Context, parsed: ParsedArguments): Promise<number> {
   const store = localStore(context);
   const [text] = parsed.positionals;
+  const changed = isOn(parsed, "lock") ? drift(store, readLock(parsed)) : [];
+  for (const line of changed) context.out(`${line}\n`);
   const only = text === undefined ? undefined : nameArgument(text);
   if (only !== undefined && !isOn(parsed, "repair")) requireModel(store, only, text ?? "");
   const { blobs, unreadable, models } = planVerification(store, only);
@@ -66,7 +59,7 @@ export async function verify(context: Context, parsed: ParsedArguments): Promise
     context.out(
       `${count(models, "model")}, ${count(blobs.size, "blob")}, ${humanBytes(bytes)}: all sound\n`,
     );
-    return exitCodes.ok;
+    return changed.length === 0 ? exitCodes.ok : exitCodes.drift;
   }
   if (isOn(parsed, "repair")) {
     const broken = new Map<string, ModelName>();

@@ -58,6 +58,26 @@ function collapsed(lines: unknown[]): unknown[] {
   );
 }
 
+describe("what is pinned", () => {
+  test("is pulled when the registry still has it, and refused before anything is downloaded when not", async () => {
+    const name = registry.publish("u/m", [config, small]);
+    const digest = sha256(registry.manifests.get("u/m:latest") ?? new Uint8Array()).slice(7);
+    const wrong = "0".repeat(64);
+    const body = { model: name, insecure: true };
+    const refused = await application.send("POST", "/api/pull", { ...body, digest: wrong });
+    expect({ status: refused.status, kind: refused.headers.get("x-hutch-error") }).toEqual({
+      status: 409,
+      kind: "lock",
+    });
+    expect(await refused.json()).toEqual({
+      error: `pull "${name}": the registry has ${digest.slice(0, 12)}, locked is 000000000000`,
+    });
+    expect({ blobs: blobs(), asked: blobRequests() }).toEqual({ blobs: [], asked: [] });
+    const lines = await application.lines("/api/pull", { ...body, digest });
+    expect(lines.at(-1)).toEqual({ status: "success" });
+  });
+});
+
 describe("pulling", () => {
   test("tells manifest, blobs in order, verification, success; keeps the manifest's bytes", async () => {
     const name = registry.publish("u/m", [config, small]);

@@ -43,6 +43,7 @@ const commandTopics = [
   "args",
   "chat",
   "cp-rm",
+  "create",
   "embed",
   "env",
   "help",

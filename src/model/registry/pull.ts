@@ -2,9 +2,9 @@
  * Pull: a model from a registry into the store (registry.md 3). The manifest is written last, and only
  * when every blob it names is there with the right digest.
  */
-import { errorMessage, isAbortError, RegistryError } from "../../errors.ts";
-import type { Digest } from "../digest.ts";
-import type { ModelName } from "../name.ts";
+import { errorMessage, isAbortError, LockError, RegistryError } from "../../errors.ts";
+import { type Digest, digestOf } from "../digest.ts";
+import { displayName, type ModelName } from "../name.ts";
 import type { Store } from "../store.ts";
 import { findShards, refusesShards } from "./hub.ts";
 import { fetchManifest, type RemoteManifest } from "./remote-manifest.ts";
@@ -34,6 +34,8 @@ export interface TransferRequest {
    * Without it such a model is refused in the hub's words.
    */
   readonly create?: (files: Readonly<Record<string, string>>) => AsyncGenerator<TransferStatus>;
+  /** SHA-256 that the manifest must have, 64 hex digits: refused before anything is downloaded. */
+  readonly digest?: string;
 }
 
 /** Time between two signs of life to other processes for blobs without a manifest, milliseconds. */
@@ -64,10 +66,14 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
     http: transfers.http,
     key: transfers.key,
   });
+  const fetching = () => modelManifest(session, name.tag, transfers, signal);
+  // What is pinned is checked before the first line, so that the answer's status can tell.
+  const pinned = request.digest === undefined ? undefined : await fetching();
+  if (pinned !== undefined) checkPinned(name, pinned, request.digest ?? "");
   yield { status: "pulling manifest" };
   let manifest: RemoteManifest;
   try {
-    manifest = await modelManifest(session, name.tag, transfers, signal);
+    manifest = pinned ?? (await fetching());
   } catch (error) {
     if (request.create === undefined || !refusesShards(error)) throw error;
     yield* pullShards(request, request.create, session, name.tag);
@@ -134,6 +140,15 @@ async function* pullShards(
   yield* create(Object.fromEntries(shards.map(({ file, digest }) => [file, digest])));
   // What was merged into one file is needed no more.
   if (!store.keepsUnused) store.removeUnmentioned(new Set(shards.map(({ digest }) => digest)));
+}
+
+/** @throws LockError */
+function checkPinned(name: ModelName, manifest: RemoteManifest, digest: string): void {
+  const actual = digestOf(manifest.bytes).slice("sha256:".length);
+  if (actual === digest) return;
+  throw new LockError(
+    `pull "${displayName(name)}": the registry has ${actual.slice(0, 12)}, locked is ${digest.slice(0, 12)}`,
+  );
 }
 
 async function modelManifest(

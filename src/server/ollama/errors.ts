@@ -43,6 +43,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   server: 500,
   format: 500,
   timeout: 504,
+  lock: 409,
 };
 
 export function statusFor(error: unknown): number {

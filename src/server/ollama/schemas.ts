@@ -165,5 +165,12 @@ export type CopyBody = Static<typeof CopyBody>;
 export const DeleteBody = t.Object({ model: text, name: text });
 export type DeleteBody = Static<typeof DeleteBody>;
 
-export const TransferBody = t.Object({ model: text, name: text, insecure: flag, stream: flag });
+export const TransferBody = t.Object({
+  model: text,
+  name: text,
+  insecure: flag,
+  stream: flag,
+  /** Of hutch's own: what the pulled manifest must hash to. */
+  digest: text,
+});
 export type TransferBody = Static<typeof TransferBody>;

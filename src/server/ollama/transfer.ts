@@ -44,6 +44,7 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
   if (!isValidName(name)) throw new ModelNameError("invalid model name");
   const { store, transfers } = deps;
   const insecure = body.insecure === true;
+  const pinned = body.digest ? { digest: body.digest } : {};
   return answer(
     (signal) =>
       pullModel({
@@ -52,6 +53,7 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
         name,
         insecure,
         signal,
+        ...pinned,
         create: (files) =>
           createModel(store, { model: fullName(name), files }, createTools(deps, signal)),
       }),
