@@ -51,6 +51,22 @@ export class Client {
     throw new ServerError(errorText(text), response.status, kindOf(response));
   }
 
+  /** One answer as it is, whatever its status. */
+  async exchange(
+    method: string,
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<{ status: number; body: unknown }> {
+    const response = await this.#send(method, path, body, { signal });
+    const text = await response.text();
+    try {
+      return { status: response.status, body: JSON.parse(text) };
+    } catch {
+      return { status: response.status, body: text };
+    }
+  }
+
   /** Status only. */
   async head(path: string): Promise<number> {
     return (await this.#send("HEAD", path, undefined, {})).status;

@@ -25,6 +25,25 @@ const embed: Command = {
   run: async (context, parsed) => (await import("./embed.ts")).embed(context, parsed),
 };
 
+const batch: Command = {
+  name: "batch",
+  usage: "IN.jsonl OUT.jsonl",
+  summary: "Answer a file of requests, a JSON line each",
+  own: true,
+  flags: [
+    { name: "model", kind: "text", help: "Model of lines that name none", values: "models" },
+    { name: "parallel", kind: "int", help: "Requests side by side (default 4)" },
+    quiet,
+    ...target,
+  ],
+  count: [2, 2],
+  variables: ["HOST", "NUM_PARALLEL"],
+  examples: [
+    ["hutch batch in.jsonl out.jsonl --model guide", "Run again after a kill, it goes on"],
+  ],
+  run: async (context, parsed) => (await import("./batch.ts")).batch(context, parsed),
+};
+
 const lock: Command = {
   name: "lock",
   usage: "[MODEL...]",
@@ -164,6 +183,7 @@ export const ownCommands: readonly Command[] = [
   exportModel,
   importModel,
   embed,
+  batch,
   lock,
   completion,
   man,
