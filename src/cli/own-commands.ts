@@ -1,5 +1,5 @@
 /** Commands that Ollama does not have; part of the table in commands.ts. */
-import type { Command } from "./command.ts";
+import type { Command, Flag } from "./command.ts";
 import { insecure, keepalive, lockFile, quiet, target } from "./flags.ts";
 
 const many = Number.POSITIVE_INFINITY;
@@ -42,6 +42,38 @@ const batch: Command = {
     ["hutch batch in.jsonl out.jsonl --model guide", "Run again after a kill, it goes on"],
   ],
   run: async (context, parsed) => (await import("./batch.ts")).batch(context, parsed),
+};
+
+const listen: Flag = {
+  name: "listen",
+  kind: "text",
+  help: "Address to listen on (default 127.0.0.1:11435)",
+};
+
+const record: Command = {
+  name: "record",
+  usage: "FILE",
+  summary: "Pass requests on to a server and keep the answers in a file",
+  own: true,
+  flags: [
+    listen,
+    { name: "server", kind: "text", help: "Server to pass them on to (default: HOST)" },
+  ],
+  count: [1, 1],
+  variables: ["HOST"],
+  examples: [["hutch record answers.jsonl", "Then let clients talk to 127.0.0.1:11435"]],
+  run: async (context, parsed) => (await import("./cassette/command.ts")).record(context, parsed),
+};
+
+const replay: Command = {
+  name: "replay",
+  usage: "FILE",
+  summary: "Answer requests from a recorded file, without a model",
+  own: true,
+  flags: [listen, { name: "timing", kind: "bool", help: "As slowly as it was recorded" }],
+  count: [1, 1],
+  examples: [["hutch replay answers.jsonl", "The same answers, on any machine"]],
+  run: async (context, parsed) => (await import("./cassette/command.ts")).replay(context, parsed),
 };
 
 const lock: Command = {
@@ -184,6 +216,8 @@ export const ownCommands: readonly Command[] = [
   importModel,
   embed,
   batch,
+  record,
+  replay,
   lock,
   completion,
   man,
