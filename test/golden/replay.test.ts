@@ -52,6 +52,7 @@ const commandTopics = [
   "noserver",
   "ps-stop",
   "registry",
+  "run",
   "serve",
   "show",
   "think",
