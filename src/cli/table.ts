@@ -1,45 +1,39 @@
-/** Tables as Ollama prints them: scripts cut them by column (cli.md 5). */
-import Table from "cli-table3";
-
-/** No borders, no rules: what is left is the padding of cells. */
-const bare = {
-  top: "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  bottom: "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  left: "",
-  "left-mid": "",
-  mid: "",
-  "mid-mid": "",
-  right: "",
-  "right-mid": "",
-  middle: "",
-} as const;
+/**
+ * Tables as Ollama prints them: scripts cut them by column (cli.md 5). Bun measures and wraps; a table
+ * library was tried and cost a millisecond a row, too much for a list of hundreds of models.
+ */
 
 /** Blanks after every cell. */
 const gap = 4;
 
-function columns(rows: readonly (readonly string[])[], left: string): string[] {
-  if (rows.length === 0) return [];
-  const width = Math.max(...rows.map((row) => row.length));
-  const table = new Table({
-    chars: { ...bare, left },
-    style: { "padding-left": 0, "padding-right": gap, head: [], border: [], compact: true },
+/** Left-aligned columns as wide as their widest cell; a cell of several lines makes its row taller. */
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const count = Math.max(0, ...rows.map((row) => row.length));
+  const lines = rows.flatMap((row) => {
+    const cells = row.map((cell) => cell.split("\n"));
+    const height = Math.max(...cells.map((parts) => parts.length));
+    return Array.from({ length: height }, (_, i) => cells.map((parts) => parts[i] ?? ""));
   });
-  for (const row of rows) table.push(Array.from({ length: width }, (_, i) => row[i] ?? ""));
-  return table.toString().split("\n");
+  const measured = lines.map((line) => line.map((text) => Bun.stringWidth(text)));
+  const widths = Array.from({ length: count }, (_, i) =>
+    Math.max(...measured.map((line) => line[i] ?? 0)),
+  );
+  return lines.map((line, row) =>
+    widths
+      .map((width, i) => {
+        const blanks = width - (measured[row]?.[i] ?? 0) + gap;
+        return `${line[i] ?? ""}${" ".repeat(blanks)}`;
+      })
+      .join(""),
+  );
 }
 
 /**
- * Left aligned, columns as wide as the widest cell. Header cells are four blanks apart, the last one
- * followed by one; each cell of a row is followed by four.
+ * Header cells are four blanks apart, the last one followed by one; each cell of a row is followed by
+ * four.
  */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const [head = "", ...body] = columns([header, ...rows], "");
+  const [head = "", ...body] = columns([header, ...rows]);
   return `${[head.slice(0, 1 - gap), ...body].join("\n")}\n`;
 }
 
@@ -48,6 +42,6 @@ export function section(title: string, rows: readonly (readonly string[])[], wid
   const wrapped = rows.map((row) =>
     row.map((cell) => Bun.wrapAnsi(cell, widest, { hard: false, trim: true })),
   );
-  const lines = columns(wrapped, "    ");
-  return `  ${title}\n${lines.map((line) => `${line}\n`).join("")}\n`;
+  const lines = columns(wrapped).map((line) => `    ${line}\n`);
+  return `  ${title}\n${lines.join("")}\n`;
 }
