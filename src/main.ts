@@ -20,4 +20,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+// Pipes take what they can: exit waits until the rest is out, or a reader would get the first 64 KB.
+void main(process.argv.slice(2)).then((code) => {
+  process.stdout.end(() => process.stderr.end(() => process.exit(code)));
+});

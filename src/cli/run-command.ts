@@ -5,19 +5,14 @@ import type { Connection } from "./connect.ts";
 import type { Context } from "./context.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 
-/** Writes all of a text before going on: exit must not cut it. */
-function writeAll(stream: NodeJS.WriteStream, text: string): void {
-  stream.write(text);
-}
-
 async function createContext(): Promise<Context> {
   const { readConfig } = await import("../config/env.ts");
   const config = readConfig();
   let connection: Promise<Connection> | undefined;
   return {
     config,
-    out: (text) => writeAll(process.stdout, text),
-    note: (text) => writeAll(process.stderr, text),
+    out: (text) => void process.stdout.write(text),
+    note: (text) => void process.stderr.write(text),
     stdinIsTerminal: process.stdin.isTTY === true,
     stdoutIsTerminal: process.stdout.isTTY === true,
     stderrIsTerminal: process.stderr.isTTY === true,

@@ -194,6 +194,17 @@ describe.skipIf(!haveExecutable)("scripts rely on", () => {
     );
   });
 
+  test("all of a long result, also through a pipe that takes it slowly", async () => {
+    const license = "x".repeat(1_000_000);
+    await server.post("/api/create", { model: "long", from: "mine", license, stream: false });
+    const child = Bun.spawn(["sh", "-c", `'${executable}' show long --license | wc -c`], {
+      env: cleanEnvironment(folder.path, { HUTCH_HOST: server.url }),
+      stdout: "pipe",
+    });
+    const bytes = Number(await new Response(child.stdout).text());
+    expect(bytes).toBeGreaterThan(license.length);
+  });
+
   test("create and pull say success on stderr, nothing on stdout", async () => {
     await Bun.write(join(folder.path, "Modelfile"), "FROM mine\nSYSTEM be kind\n");
     const made = await hutch(["create", "kind"]);
