@@ -8,7 +8,7 @@ import { errorMessage, ModelNotFoundError, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { Blobs } from "./blobs.ts";
 import { parseDigest } from "./digest.ts";
-import { PendingFile } from "./files.ts";
+import { ensureFolder, PendingFile } from "./files.ts";
 import { FileLock } from "./lock.ts";
 import {
   type Layer,
@@ -293,8 +293,21 @@ export class Store extends Blobs {
   /**
    * Removes what nobody needs, at the start of a server (store.md 7): old temporary files and
    * unmentioned blobs, both only after an hour, because another process may be at work on them.
+   * Afterwards the folders of a store are there, as the first start of the reference leaves them.
    */
   prune(): { blobs: number; removed: number } {
+    const counts = this.#prune();
+    for (const folder of [this.blobFolder, this.#manifests]) {
+      try {
+        ensureFolder(folder);
+      } catch (error) {
+        this.#logger.warn("could not make a folder", { folder, error: errorMessage(error) });
+      }
+    }
+    return counts;
+  }
+
+  #prune(): { blobs: number; removed: number } {
     const entries = this.#blobEntries();
     for (const entry of entries) {
       if (!entry.startsWith("sha256:")) continue;

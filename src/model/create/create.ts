@@ -90,19 +90,26 @@ function refreshConfig(store: Store, parts: Parts, request: CreateRequest): void
   parts.config = { ...parts.config, model_family: architecture, model_type: parameterSize };
 }
 
-/** Kinds of layers that the request replaces. */
-function replacedKinds(request: CreateRequest): Set<string> {
+/** Inherited parameters under those of the request. */
+function mergedParameters(parts: Parts, request: CreateRequest): Record<string, unknown> {
+  const stop = stopTexts(parts.config.model_family);
+  const given = { ...(stop && !parts.parameters.stop ? { stop } : {}), ...request.parameters };
+  return { ...parts.parameters, ...given };
+}
+
+/** Kinds of layers that are written anew; parameters whenever there are any (create.md 2). */
+function replacedKinds(parts: Parts, request: CreateRequest): Set<string> {
   const kinds = new Set<string>();
   if (request.template) kinds.add(mediaTypes.template);
   if (request.system) kinds.add(mediaTypes.system);
-  if (Object.keys(request.parameters ?? {}).length > 0) kinds.add(mediaTypes.params);
+  if (Object.keys(mergedParameters(parts, request)).length > 0) kinds.add(mediaTypes.params);
   if ((request.messages ?? []).length > 0) kinds.add(mediaTypes.messages);
   return kinds;
 }
 
 /** A line for every layer that stays: replaced ones have theirs when they are made. */
 function* keptLayers(parts: Parts, request: CreateRequest): Generator<CreateProgress> {
-  const replaced = replacedKinds(request);
+  const replaced = replacedKinds(parts, request);
   for (const { mediaType, digest } of parts.layers) {
     if (replaced.has(mediaType)) continue;
     if (mediaType === mediaTypes.template && parts.detected !== undefined) {
@@ -118,7 +125,8 @@ function* addTexts(store: Store, parts: Parts, request: CreateRequest): Generato
   const add = function* (mediaType: string, content: string): Generator<CreateProgress> {
     const { layer, created } = store.putBytes(content, mediaType);
     parts.layers.push(layer);
-    yield { status: `${created ? "creating new layer" : "using existing layer"} ${layer.digest}` };
+    const isNew = created || parts.created.has(layer.digest);
+    yield { status: `${isNew ? "creating new layer" : "using existing layer"} ${layer.digest}` };
   };
   const replace = function* (mediaType: string, content: string): Generator<CreateProgress> {
     parts.layers = parts.layers.filter((layer) => layer.mediaType !== mediaType);
@@ -127,11 +135,9 @@ function* addTexts(store: Store, parts: Parts, request: CreateRequest): Generato
   if (request.template) yield* replace(mediaTypes.template, request.template);
   if (request.system) yield* replace(mediaTypes.system, request.system);
   for (const license of request.license ?? []) yield* add(mediaTypes.license, license);
-  const stop = stopTexts(parts.config.model_family);
-  const given = { ...(stop && !parts.parameters.stop ? { stop } : {}), ...request.parameters };
-  if (Object.keys(given).length > 0) {
-    const merged = { ...parts.parameters, ...given };
-    yield* replace(mediaTypes.params, `${goJson(merged)}\n`);
+  const parameters = mergedParameters(parts, request);
+  if (Object.keys(parameters).length > 0) {
+    yield* replace(mediaTypes.params, `${goJson(parameters)}\n`);
   }
   const messages = request.messages ?? [];
   if (messages.length > 0) {
