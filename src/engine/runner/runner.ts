@@ -245,20 +245,7 @@ export class Runner {
 
   /** Evaluates and samples once. False when there was nothing to do. */
   #runStep(): boolean {
-    const wants = this.#slots.flatMap(({ active }, slot) =>
-      active === undefined || active.paused || active.mediaNext !== undefined
-        ? []
-        : [
-            {
-              slot,
-              promptLeft: active.textLeft,
-              evaluated: active.evaluated,
-              pending: active.pending.length,
-              order: active.order,
-              served: active.served,
-            },
-          ],
-    );
+    const wants = this.#slots.flatMap(({ active }, slot) => active?.wants(slot) ?? []);
     if (wants.length === 0) return false;
     const decoding = wants.filter(({ promptLeft }) => promptLeft === 0).length;
     // Beside a prompt chunk a row costs little; alone it must be worth its step.

@@ -3,6 +3,7 @@
 import type { NativeSampler } from "../../../ffi/native.ts";
 import type { GenerateEvent, GenerateRequest } from "../engine.ts";
 import { freeMedia, type MediaSpan, positionAt, type Span } from "./media.ts";
+import type { Want } from "./plan.ts";
 import type { SlotConstraint } from "./slot-constraint.ts";
 import { TextAssembler } from "./text.ts";
 
@@ -60,6 +61,13 @@ export class Active {
   /** The media that comes next, when it does. */
   get mediaNext(): MediaSpan | undefined {
     return this.spans.find(({ start }) => start === this.evaluated);
+  }
+
+  /** What it wants of the next step of text; undefined while it is paused or at a media. */
+  wants(slot: number): Want | undefined {
+    if (this.paused || this.mediaNext !== undefined) return undefined;
+    const { textLeft: promptLeft, evaluated, order, served } = this;
+    return { slot, promptLeft, evaluated, pending: this.pending.length, order, served };
   }
 
   free(): void {
