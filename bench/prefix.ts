@@ -76,7 +76,12 @@ function llamaServer({ url }: Peer): Ask {
   return async (prompt, predict) => {
     const since = performance.now();
     const body = { prompt, n_predict: predict, temperature: 0, stream: true, cache_prompt: true };
-    const answer = await fetch(`${url}/completion`, { method: "POST", body: JSON.stringify(body) });
+    // Its idle connections are closed after seconds, just when the next request may use them.
+    const answer = await fetch(`${url}/completion`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      keepalive: false,
+    });
     if (!answer.ok) throw new Error(`status ${answer.status}: ${await answer.text()}`);
     let first = 0;
     let text = "";
