@@ -10,7 +10,7 @@ import { ggufBytes } from "../support/gguf.ts";
 let application: Application;
 let registry: FakeRegistry;
 beforeEach(() => {
-  application = openApplication({ env: { HUTCH_TRANSFER_STALL: "300ms" } });
+  application = openApplication({ env: { HUTCH_TRANSFER_STALL: "1s" } });
   registry = startFakeRegistry();
 });
 afterEach(async () => {
@@ -152,7 +152,7 @@ describe("pulling", () => {
     const url = `http://${registry.host}/v2/u/m/manifests/latest`;
     expect(await pullWhole(`${registry.host}/u/m`)).toEqual({
       status: 500,
-      body: { error: `pull model manifest: GET "${url}": no answer within 0.3 s` },
+      body: { error: `pull model manifest: GET "${url}": no answer within 1 s` },
     });
   });
 

@@ -12,6 +12,10 @@ import { Slot } from "./slot.ts";
 /** A prompt is kept on disk when evaluating it again would take so long. */
 const worthSavingSeconds = 0.2;
 
+/** Cached tokens are used when there are so many, or when they save so much time. */
+const worthKeepingTokens = 32;
+const worthKeepingSeconds = 0.02;
+
 export interface SequencesOptions {
   /** Slots that there may be. */
   readonly most: number;
@@ -68,9 +72,18 @@ export class Sequences {
     if (choice.common < slot.tokens.length) this.#save(slot);
     if (choice.kind === "copy") this.#copy(choice.source, slot);
     const common = Math.max(choice.common, this.#restore(slot, prompt, choice.common));
-    const most = Math.min(common, prompt.length - 1);
-    const wanted = this.#options.deterministic ? most - (most % fixedChunk) : most;
-    return { slot, kept: this.trim(slot, wanted) };
+    return { slot, kept: this.trim(slot, this.#useful(Math.min(common, prompt.length - 1))) };
+  }
+
+  /**
+   * How many of so many cached tokens are used. A prompt that is evaluated in other pieces gives other
+   * last bits, and near ties another text: where the cache saves no time that anybody notices, the
+   * answer shall not depend on what was asked before. When that is never to happen, whole pieces only.
+   */
+  #useful(tokens: number): number {
+    if (this.#options.deterministic) return tokens - (tokens % fixedChunk);
+    const seconds = tokens / this.#options.promptSpeed();
+    return tokens >= worthKeepingTokens || seconds >= worthKeepingSeconds ? tokens : 0;
   }
 
   #views() {
