@@ -15,7 +15,8 @@ export interface BlobEntry {
 
 /** The blob that a file of an unfinished transfer belongs to; undefined for other files. */
 function unfinishedBlob(fileName: string): string | undefined {
-  return /^(sha256-[0-9a-f]{64})-(?:partial(?:-\d+)?|upload-[0-9a-f]+)$/.exec(fileName)?.[1];
+  const kinds = /^(sha256-[0-9a-f]{64})-(?:partial(?:-\d+)?|hash|upload-[0-9a-f]+(?:-hash)?)$/;
+  return kinds.exec(fileName)?.[1];
 }
 
 /**

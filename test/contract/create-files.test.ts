@@ -108,6 +108,34 @@ describe("uploads in pieces", () => {
     expect(readdirSync(blobFolder())).toEqual([digest.replace(":", "-")]);
   });
 
+  /** Changes what lies on the disk, so that who reads it again finds another digest. */
+  function spoil(): void {
+    const file = join(blobFolder(), `${digest.replace(":", "-")}-upload-0`);
+    const there = readFileSync(file);
+    there[0] = 0;
+    writeFileSync(file, there);
+  }
+
+  test("are hashed as they come: what is there is not read again for the rest", async () => {
+    await add(0, 40_000);
+    spoil();
+    expect((await add(40_000, bytes.length)).status).toBe(201);
+  });
+
+  test.each([
+    ["damaged", (text: string) => text.replace('"position":40000', '"position":30000')],
+    ["missing", () => ""],
+  ])("are read again when the state of their hash is %s", async (_, change) => {
+    await add(0, 40_000);
+    const note = join(blobFolder(), `${digest.replace(":", "-")}-upload-0-hash`);
+    const changed = change(readFileSync(note, "utf8"));
+    expect(changed).not.toBe(readFileSync(note, "utf8"));
+    writeFileSync(note, changed);
+    spoil();
+    expect((await add(40_000, bytes.length)).status).toBe(400);
+    expect(readdirSync(blobFolder())).toEqual([]);
+  });
+
   test("with a gap are refused, and what is there stays", async () => {
     await add(0, 40_000);
     const answer = await add(50_000, 60_000);

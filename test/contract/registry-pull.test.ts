@@ -1,7 +1,10 @@
 /** Pull, against a registry in this process that misbehaves on request (registry.md 2 to 4, 7, 10, 11). */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ArrivalHash } from "../../src/model/hash/arrival.ts";
+import { HashNote } from "../../src/model/hash/note.ts";
+import { PartialBlob } from "../../src/model/registry/partial.ts";
 import { type Application, openApplication } from "../support/application.ts";
 import { until } from "../support/executable.ts";
 import { type FakeRegistry, ranged, sha256, startFakeRegistry } from "../support/fake-registry.ts";
@@ -467,6 +470,35 @@ describe("downloads", () => {
     expect(lines[1]).toMatchObject({ completed: note.Completed, total: 1_200_000 });
     expect(lines.at(-1)).toEqual({ status: "success" });
     expect(blobRequests()[0]?.range).toBe(`bytes=${note.Completed}-1199999`);
+  });
+
+  /** Leaves all but the last 10000 bytes there, as a process does that is killed then. */
+  async function leave(): Promise<number> {
+    const there = big.content.length - 10_000;
+    const partial = await PartialBlob.open(blobFile(digest), big.content.length);
+    const hash = await ArrivalHash.begin(0, undefined, () => 0);
+    partial.hashState = () => hash.save();
+    await partial.write([big.content.subarray(0, there)], 0);
+    hash.update([big.content.subarray(0, there)]);
+    await partial.pause();
+    return there;
+  }
+
+  test("that were hashed by another process go on without reading the file", async () => {
+    await leave();
+    const read = spyOn(PartialBlob.prototype, "read");
+    expect((await pull(name)).at(-1)).toEqual({ status: "success" });
+    expect(read).not.toHaveBeenCalled();
+    expect(blobs().filter((file) => /partial|-hash/.test(file))).toEqual([]);
+    read.mockRestore();
+  });
+
+  test("whose saved hash leads to another digest are read before they are called damaged", async () => {
+    const there = await leave();
+    const hash = await ArrivalHash.begin(0, undefined, () => 0);
+    hash.update([new Uint8Array(there)]);
+    new HashNote(`${blobFile(digest)}-hash`, big.content.length).write(there, hash.save());
+    expect((await pull(name)).at(-1)).toEqual({ status: "success" });
   });
 
   test("go on from Ollama's part files", async () => {

@@ -11,6 +11,8 @@ import {
 } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Digest } from "../digest.ts";
+import { hashOf } from "../files.ts";
+import { ArrivalHash } from "../hash/arrival.ts";
 import { abortReason, StalledError } from "./exchange.ts";
 import { FrontHasher } from "./front.ts";
 import { firstPace, mostStreams, nextPace, type Pace, slowerPace } from "./pace.ts";
@@ -59,10 +61,14 @@ export interface DownloadOptions {
 /** Downloads a blob, going on from what is there. @throws RegistryError, StoreError, AbortError */
 export async function downloadBlob(options: DownloadOptions): Promise<void> {
   const partial = await PartialBlob.open(options.path, options.blob.size);
-  const download = new Download(options, partial);
   let actual: Digest;
   try {
-    actual = await download.run();
+    const hash = await ArrivalHash.begin(partial.front, partial.savedHash);
+    actual = await new Download(options, partial, hash).run();
+    // What an earlier process saved is no reason to throw a download away.
+    if (hash.resumed && actual !== options.blob.digest) {
+      actual = (await hashOf(`${options.path}-partial`)).digest;
+    }
   } catch (error) {
     await partial.pause();
     throw error;
@@ -91,11 +97,12 @@ class Download {
   #received = 0;
   #wake: () => void = () => {};
 
-  constructor(options: DownloadOptions, partial: PartialBlob) {
+  constructor(options: DownloadOptions, partial: PartialBlob, hash: ArrivalHash) {
     this.#options = options;
     this.#partial = partial;
     this.#source = new BlobSource(options.session, options.blob);
-    this.#hasher = new FrontHasher(partial);
+    this.#hasher = new FrontHasher(partial, hash);
+    partial.hashState = () => this.#hasher.save();
   }
 
   /** Fetches what is missing. Returns the digest of what is there then. */
@@ -254,6 +261,7 @@ class Download {
       flushedAt = performance.now();
       await this.#partial.write(chunks, at);
       this.#hasher.take(chunks, at);
+      this.#partial.saveIfDue();
       reached(batchStart);
       this.#options.onProgress(this.#partial.completed);
     };

@@ -2,7 +2,8 @@
  * A blob that is being downloaded, on disk, in Ollama's form (store.md 6): `<blob>-partial` holds the
  * bytes at their places, `<blob>-partial-0` says which are there. hutch writes one part that covers the
  * whole blob, with the bytes from its start as `Completed`, and what lies beyond a gap in the additional
- * field `Ranges`; Ollama goes on from such a file, and hutch from Ollama's parts.
+ * field `Ranges`; Ollama goes on from such a file, and hutch from Ollama's parts. The state of the hash is
+ * in `<blob>-hash`: Ollama takes every file named `<blob>-partial-*` for a part.
  */
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -11,6 +12,8 @@ import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { errorMessage, StoreError } from "../../errors.ts";
 import { ensureFolder, syncFolder } from "../files.ts";
+import type { HashState } from "../hash/arrival.ts";
+import { HashNote } from "../hash/note.ts";
 import { addRange, frontOf, type Range, sizeOf } from "./ranges.ts";
 
 const whole = t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -33,6 +36,8 @@ function partPaths(blobPath: string): string[] {
     .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
     .map((name) => join(dirname(blobPath), name));
 }
+
+const hashPath = (blobPath: string) => `${blobPath}-hash`;
 
 function readPart(path: string): PartShape | undefined {
   try {
@@ -78,6 +83,7 @@ export function removePartial(blobPath: string): void {
   } catch {
     return; // no folder, so nothing in it
   }
+  rmSync(hashPath(blobPath), { force: true });
   rmSync(`${blobPath}-partial`, { force: true });
 }
 
@@ -98,14 +104,23 @@ export class PartialBlob {
   readonly total: number;
   readonly #blobPath: string;
   readonly #file: FileHandle;
+  readonly #hashNote: HashNote;
   #ranges: readonly Range[];
   #unsaved = 0;
+  /** State of the hash that was saved with what is there, if any. */
+  readonly savedHash: HashState | undefined;
+  /** Asked for the state of the hash whenever progress is written down. */
+  hashState: () => HashState | undefined;
 
   private constructor(blobPath: string, total: number, file: FileHandle, ranges: readonly Range[]) {
     this.#blobPath = blobPath;
     this.total = total;
     this.#file = file;
     this.#ranges = ranges;
+    this.#hashNote = new HashNote(hashPath(blobPath), total);
+    // Another front: another program has gone on meanwhile, or begun anew.
+    this.savedHash = this.#hashNote.read().find(({ front }) => front === this.front);
+    this.hashState = () => this.savedHash;
   }
 
   /** Opens what is there of a blob, or makes room for it (a sparse file). @throws StoreError */
@@ -142,7 +157,7 @@ export class PartialBlob {
     return frontOf(this.#ranges);
   }
 
-  /** Writes bytes to their place. @throws StoreError when the disk is full */
+  /** Writes bytes to their place; `saveIfDue` writes down that they are there. @throws StoreError */
   async write(chunks: readonly Uint8Array[], offset: number): Promise<void> {
     const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     try {
@@ -158,6 +173,10 @@ export class PartialBlob {
     }
     this.#ranges = addRange(this.#ranges, [offset, offset + size]);
     this.#unsaved += size;
+  }
+
+  /** Writes down what is there, after enough progress. @throws StoreError when the disk is full */
+  saveIfDue(): void {
     if (this.#unsaved >= saveEvery) this.save();
   }
 
@@ -176,6 +195,7 @@ export class PartialBlob {
     // The kernel keeps both across the death of this process; after a loss of power the digest tells.
     const pending = `${this.#blobPath}-partial.part`;
     try {
+      this.#hashNote.write(front, this.hashState());
       writeFileSync(pending, `${text}\n`, { mode: 0o644 });
       renameSync(pending, path);
     } catch (error) {
@@ -196,6 +216,7 @@ export class PartialBlob {
     renameSync(`${this.#blobPath}-partial`, this.#blobPath);
     syncFolder(dirname(this.#blobPath));
     for (const path of partPaths(this.#blobPath)) rmSync(path, { force: true });
+    this.#hashNote.remove();
   }
 
   /** Stops; what is there stays for the next time. */

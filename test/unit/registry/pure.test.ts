@@ -245,14 +245,18 @@ test("pruning takes old files that nobody mentions, and leaves transfers for a d
     age("sha256-1234", 2),
     age(`sha256-${hex("d")}-partial`, 23),
     age(`sha256-${hex("d")}-partial-0`, 90),
+    age(`sha256-${hex("d")}-hash`, 90),
     age(`sha256-${hex("e")}-partial`, 25),
+    age(`sha256-${hex("e")}-hash`, 26),
     age(`sha256-${hex("f")}-upload-0123456789ab`, 23),
+    age(`sha256-${hex("f")}-upload-0-hash`, 23),
     age(`sha256-${hex("f")}.lock`, 2),
   ];
   expect(prunable(entries, new Set([`sha256:${hex("a")}`]), now)).toEqual([
     `sha256-${hex("b")}`,
     "sha256-1234",
     `sha256-${hex("e")}-partial`,
+    `sha256-${hex("e")}-hash`,
     `sha256-${hex("f")}.lock`,
   ]);
 });
