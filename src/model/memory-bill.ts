@@ -50,6 +50,10 @@ const lastTokenPooling = 3;
 /** Sequences of a context for embeddings (ffi/model.cpp): a step has at least so many rows. */
 const embeddingSequences = 64;
 
+/** Projectors whose images are decoded in one step, and the most rows of such a step (ffi/model.cpp). */
+const atOnceProjectors = new Set(["gemma3", "gemma4v", "gemma4uv", "deepseek4v"]);
+const imageRows = 2048;
+
 /** Bytes of an element of a cache type; of unknown ones those of f16. */
 function elementBytes(kind: string): number {
   const name = kind.toUpperCase();
@@ -71,12 +75,14 @@ interface Sizes {
 }
 
 /** As ffi/model.cpp `fit_context` makes a context. */
-function sizes(model: GgufFacts, terms: BillTerms): Sizes {
+function sizes({ model, projectors }: BillFiles, terms: BillTerms): Sizes {
   const { contextLength, slots } = terms;
   const round = (count: number) => Math.ceil(count / cellStep) * cellStep;
   if (!model.pooled && model.causal) {
     const seen = round(contextLength);
-    return { rows: Math.max(terms.batchSize, slots), seen, cells: seen * slots };
+    const atOnce = atOnceProjectors.has(projectors[0]?.projectorType ?? "");
+    const image = atOnce ? Math.min(imageRows, contextLength) : 0;
+    return { rows: Math.max(terms.batchSize, slots, image), seen, cells: seen * slots };
   }
   const { poolingType = 0 } = model;
   const whole = !model.causal || (poolingType !== 0 && poolingType !== lastTokenPooling);
@@ -85,25 +91,23 @@ function sizes(model: GgufFacts, terms: BillTerms): Sizes {
   return { rows, seen: cells, cells };
 }
 
-function cacheBytes(model: GgufFacts, terms: BillTerms): number {
-  const perCell = (model.kvBytesPerToken / 2) * elementBytes(terms.kvCacheType);
-  return Math.ceil(perCell * sizes(model, terms).cells);
+function cacheBytes(files: BillFiles, terms: BillTerms): number {
+  const perCell = (files.model.kvBytesPerToken / 2) * elementBytes(terms.kvCacheType);
+  return Math.ceil(perCell * sizes(files, terms).cells);
 }
 
 /** Scores of every row, its states on the way through the layers, and the mask of attention. */
-function bufferBytes(model: GgufFacts, terms: BillTerms): number {
-  const { rows, seen } = sizes(model, terms);
+function bufferBytes(files: BillFiles, terms: BillTerms): number {
+  const { rows, seen } = sizes(files, terms);
   // Encoders have no scores; what counts there is their widest layer.
-  const { causal, vocabularySize, embeddingLength } = model;
+  const { causal, vocabularySize, embeddingLength } = files.model;
   const numbers = causal ? vocabularySize + 2 * embeddingLength : 8 * embeddingLength;
   return rows * (4 * numbers + 2 * seen);
 }
 
 /** The bill of a model that is loaded on these terms. */
-export function memoryBill(
-  { model, adapters, projectors }: BillFiles,
-  terms: BillTerms,
-): MemoryBill {
+export function memoryBill(files: BillFiles, terms: BillTerms): MemoryBill {
+  const { model, adapters, projectors } = files;
   // While a model grows, the smaller context is there together with the larger one.
   const before = { ...terms, slots: terms.slots / 2 };
   const grows = terms.slots > firstSlots && !model.pooled && terms.deterministic !== true;
@@ -111,9 +115,9 @@ export function memoryBill(
     { what: "weights", bytes: model.tensorBytes },
     { what: "adapters", bytes: sumOf(adapters) },
     { what: "projector", bytes: sumOf(projectors.slice(0, 1)) },
-    { what: "kv cache", bytes: cacheBytes(model, terms) },
-    { what: "buffers", bytes: bufferBytes(model, terms) },
-    { what: "growth", bytes: grows ? cacheBytes(model, before) + bufferBytes(model, before) : 0 },
+    { what: "kv cache", bytes: cacheBytes(files, terms) },
+    { what: "buffers", bytes: bufferBytes(files, terms) },
+    { what: "growth", bytes: grows ? cacheBytes(files, before) + bufferBytes(files, before) : 0 },
   ];
   const total = (all: readonly BillLine[]) => all.reduce((sum, { bytes }) => sum + bytes, 0);
   return {

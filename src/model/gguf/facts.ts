@@ -27,6 +27,8 @@ export interface GgufFacts {
   readonly normalizesEmbeddings: boolean;
   readonly vision: boolean;
   readonly audio: boolean;
+  /** clip's name of how images become rows, of projectors. */
+  readonly projectorType: string | undefined;
   readonly kind: "model" | "adapter" | "projector";
   /** Bytes of KV cache that one token takes with f16, 0 when unknown or without a cache. */
   readonly kvBytesPerToken: number;
@@ -104,6 +106,8 @@ export function factsOf(head: GgufHead): GgufFacts {
   const width = heads > 0 ? Math.floor(embeddingLength / heads) : 0;
   const keyLength = whole(head, `${arch}.attention.key_length`) || width;
   const valueLength = whole(head, `${arch}.attention.value_length`) || width;
+  const projectorType =
+    scalar(head, "clip.vision.projector_type") ?? scalar(head, "clip.projector_type");
   const causal = scalar(head, `${arch}.attention.causal`) !== false;
   const pooled = head.metadata.has(`${arch}.pooling_type`);
   const kvPerBlock = kvHeads * (keyLength + valueLength) * 2;
@@ -125,6 +129,7 @@ export function factsOf(head: GgufHead): GgufFacts {
     normalizesEmbeddings: normalizes(head, arch),
     vision: whole(head, `${arch}.vision.block_count`) > 0,
     audio: whole(head, `${arch}.audio.block_count`) > 0,
+    projectorType: typeof projectorType === "string" ? projectorType : undefined,
     kind: kindOf(head, arch),
     kvBytesPerToken: causal ? blockCount * kvPerBlock : 0,
     vocabularySize: lengthOf(head, "tokenizer.ggml.tokens"),

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { readFacts } from "../../../src/model/gguf/facts.ts";
 import { memoryBill } from "../../../src/model/memory-bill.ts";
 import { testModel } from "../../support/executable.ts";
-import { tinyDecoder, tinyEncoder } from "../../support/tiny-models.ts";
+import { tinyDecoder, tinyEncoder, tinyProjector } from "../../support/tiny-models.ts";
 import { loadSpec } from "./cases.ts";
 import { haveLibrary, nativeEngine } from "./native.ts";
 
@@ -29,7 +29,11 @@ async function ratio(path: string, terms: Partial<ReturnType<typeof loadSpec>>):
   await using engine = nativeEngine();
   const spec = { ...loadSpec(path), ...terms };
   const loaded = await engine.load(spec, never);
-  const files = { model: readFacts(path).facts, adapters: [], projectors: [] };
+  const files = {
+    model: readFacts(path).facts,
+    adapters: [],
+    projectors: spec.projectors.map((p) => readFacts(p).facts),
+  };
   return memoryBill(files, spec).held / loaded.info.memory.total;
 }
 
@@ -59,6 +63,16 @@ describe.skipIf(!haveLibrary)("the memory bill", () => {
       expectNear(await ratio(guideFile ?? "", { contextLength: 2048, slots: 4, kvCacheType })),
     );
   }
+
+  test("knows that some projectors' images want large steps", async () => {
+    const [model, projector] = [join(folder, "seeing.gguf"), join(folder, "eye.gguf")];
+    for (const kind of ["mlp", "gemma3"] as const) {
+      await Bun.write(model, tinyDecoder(kind === "gemma3" ? "gemma3" : "llama"));
+      await Bun.write(projector, tinyProjector(kind));
+      const terms = { contextLength: 2048, slots: 1, batchSize: 512, projectors: [projector] };
+      expectNear(await ratio(model, terms));
+    }
+  });
 
   test("is within 10 % of what embedding models take", async () => {
     const found: Record<string, number> = {};
