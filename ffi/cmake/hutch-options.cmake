@@ -1,5 +1,5 @@
 # Options of llama.cpp and ggml that are the same in every build of hutch. What differs between
-# builds (CPU variants, GPU backends, version texts) comes from scripts/build/flags.ts.
+# builds (CPU variants, GPU backends, version texts) comes from scripts/build/plan.ts.
 
 # Backends are shared objects of their own, chosen when the program runs.
 set(BUILD_SHARED_LIBS ON CACHE BOOL "" FORCE)

@@ -99,7 +99,7 @@ function guidePaths(root: string): Readonly<Record<keyof typeof guideFiles, stri
 }
 
 /** Text of the module that stands for ffi/embedded.ts in the executable. */
-export function generateModule(
+function generateModule(
   files: readonly LibraryFile[],
   paths: ReadonlyMap<string, string>,
   guide: Readonly<Record<string, string>> | undefined,

@@ -32,7 +32,7 @@ export interface Plan {
 }
 
 /** CMake options that differ between builds; the others are in ffi/cmake/hutch-options.cmake. */
-export function cmakeFlags(
+function cmakeFlags(
   dev: boolean,
   gpus: readonly GpuKind[],
   source: Pick<Source, "version" | "commit">,

@@ -85,7 +85,7 @@ const tools = [
 ];
 
 /** The commands that install these tools, one line a system. */
-export function installCommands(missing) {
+function installCommands(missing) {
   const list = (system, separator = " ") =>
     missing.map((tool) => tool.packages[system]).join(separator);
   const rust = missing.some((tool) => tool.packages.debian.includes("rustup"));

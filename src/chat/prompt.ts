@@ -117,7 +117,7 @@ export function markImages(messages: readonly ChatMessage[]): ChatMessage[] {
 }
 
 /** A conversation in harmony's terms (output-parsing.md 5 K): tools by identifiers, no level above high. */
-export function harmonyTerms(conversation: Conversation): Conversation {
+function harmonyTerms(conversation: Conversation): Conversation {
   const { messages, tools, think } = conversation;
   const names = harmonyNames(tools);
   const named = (name: string) => names.get(name) ?? name;
@@ -143,7 +143,7 @@ export function harmonyTerms(conversation: Conversation): Conversation {
 }
 
 /** @throws TemplateError, EngineError (the template's own words), StoreError for a renderer that is none */
-export async function renderChat(
+async function renderChat(
   source: PromptSource,
   conversation: Conversation,
   engine: Pick<PromptEngine, "applyTemplate">,
@@ -243,7 +243,7 @@ function byteLength(pieces: readonly string[]): number {
 }
 
 /** Text for a prompt that must not be cut (api.md 7.5). */
-export const promptTooLong =
+const promptTooLong =
   "the prompt is longer than the context length currently available to the model; shorten the prompt, adjust the context length in settings, or use a model with a longer context length";
 
 /**

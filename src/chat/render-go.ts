@@ -29,7 +29,7 @@ function thinkFields(think: ThinkWish | undefined): Record<string, unknown> {
 }
 
 /** Neighbouring messages of one role become one, a blank line between; tool messages stay apart. */
-export function collate(messages: readonly ChatMessage[]): {
+function collate(messages: readonly ChatMessage[]): {
   system: string;
   messages: ChatMessage[];
 } {

@@ -23,7 +23,7 @@ export interface Local extends AsyncDisposable {
 }
 
 /** How this executable starts itself: compiled, or from source by Bun. */
-export function selfCommand(hidden: string): string[] {
+function selfCommand(hidden: string): string[] {
   const compiled = import.meta.url.includes("$bunfs") || import.meta.url.includes("~BUN");
   const main = new URL("../main.ts", import.meta.url).pathname;
   return compiled ? [process.execPath, hidden] : [process.execPath, main, hidden];

@@ -11,9 +11,6 @@ export interface ProxySettings {
   readonly except: readonly string[];
 }
 
-/** No proxy at all. */
-export const noProxies: ProxySettings = { http: undefined, https: undefined, except: [] };
-
 /** Whether a host name or address means this machine. */
 function isThisMachine(host: string): boolean {
   return (

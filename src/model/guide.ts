@@ -18,7 +18,7 @@ export interface GuideAsset {
 }
 
 /** Name under which the embedded model is known. */
-export const guideName = parseName("guide");
+const guideName = parseName("guide");
 
 /** Whether a name means the embedded model. */
 export function isGuide(short: string): boolean {

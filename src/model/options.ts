@@ -60,17 +60,6 @@ const kinds: Readonly<Record<keyof RunOptions, Kind>> = {
   mirostat_eta: "float32",
 };
 
-/** Options that decide how a model is loaded; all others apply to a single request. */
-export const loadOptions = [
-  "num_ctx",
-  "num_batch",
-  "num_gpu",
-  "main_gpu",
-  "use_mmap",
-  "num_thread",
-  "draft_num_predict",
-] as const satisfies readonly (keyof RunOptions)[];
-
 /** Honoured when they fit and never an error: they come from older versions (api.md 14). */
 const lenient: ReadonlySet<string> = new Set(["mirostat", "mirostat_tau", "mirostat_eta"]);
 

@@ -1,7 +1,7 @@
 /** The field `think` of a request (api.md 7.1). */
 import { InvalidRequestError } from "../errors.ts";
 
-export const thinkLevels = ["high", "medium", "low", "max"] as const;
+const thinkLevels = ["high", "medium", "low", "max"] as const;
 export type ThinkLevel = (typeof thinkLevels)[number];
 
 export interface Think {

@@ -3,7 +3,7 @@ import { longestDuration, parseGoDuration } from "../config/duration.ts";
 import { errorMessage, InvalidRequestError } from "../errors.ts";
 
 /** Keep-alive that never ends, nanoseconds. */
-export const forEver = longestDuration;
+const forEver = longestDuration;
 
 /**
  * Nanoseconds of a JSON value; undefined when absent or null. Negative means for ever.

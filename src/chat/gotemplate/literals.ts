@@ -95,7 +95,7 @@ function readInteger(text: string): bigint | undefined {
 }
 
 /** A float, decimal or hexadecimal; undefined when it is none, or beyond the range of 64 bits. */
-export function readFloat(source: string): number | undefined {
+function readFloat(source: string): number | undefined {
   if (!underscoresFit(source)) return undefined;
   const text = source.replaceAll("_", "");
   const hex = /^([+-]?)0x([\da-f]*)(?:\.([\da-f]*))?p([+-]?\d+)$/i.exec(text);

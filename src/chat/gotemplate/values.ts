@@ -64,7 +64,7 @@ export function isNothing(value: unknown): value is undefined | null {
   return value === undefined || value === null;
 }
 
-export function isMap(value: unknown): value is Record<string, unknown> {
+function isMap(value: unknown): value is Record<string, unknown> {
   return (
     typeof value === "object" &&
     value !== null &&

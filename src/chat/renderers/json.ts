@@ -90,7 +90,7 @@ export function toolMembers(tool: Tool): Members {
   };
 }
 
-export function functionMembers(tool: Tool): Members {
+function functionMembers(tool: Tool): Members {
   return {
     name: tool.function.name,
     description: tool.function.description || undefined,

@@ -83,10 +83,7 @@ function toolTags({ function: fn }: Tool): string {
 }
 
 /** One call as tags. */
-export function callTags(call: {
-  name: string;
-  arguments: Readonly<Record<string, unknown>>;
-}): string {
+function callTags(call: { name: string; arguments: Readonly<Record<string, unknown>> }): string {
   const values = Object.entries(call.arguments)
     .map(([key, value]) => `<parameter=${key}>\n${bareValue(value)}\n</parameter>\n`)
     .join("");

@@ -37,7 +37,7 @@ const beginnings: readonly [format: string, offset: number, text: string][] = [
 const readable: readonly string[] = ["PNG", "JPEG", "GIF", "WebP", "BMP", "WAV", "MP3", "FLAC"];
 
 /** @returns the format, also of some that hutch does not read; undefined for anything else */
-export function formatOf(bytes: Uint8Array): string | undefined {
+function formatOf(bytes: Uint8Array): string | undefined {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 32)).toString(
     "latin1",
   );

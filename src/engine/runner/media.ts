@@ -36,7 +36,7 @@ export interface MediaPrompt {
 export const pollMs = 2;
 
 /** Negative numbers for the rows of a chunk: eight words of a hash, over and over. */
-export function rowNumbers(hash: string, chunk: number, rows: number): number[] {
+function rowNumbers(hash: string, chunk: number, rows: number): number[] {
   const digest = new Bun.SHA256().update(hash).update(`:${chunk}`).digest();
   const words = new Int32Array(digest.buffer, digest.byteOffset, 8);
   // Below zero, and apart from -1, which means "no token" in places.

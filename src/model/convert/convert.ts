@@ -57,7 +57,7 @@ export function convertModel(paths: Readonly<Record<string, string>>, sink: Byte
 }
 
 /** Weights of the model itself: folders may hold the same ones in a second layout. */
-export function weightFiles(names: readonly string[]): string[] {
+function weightFiles(names: readonly string[]): string[] {
   const all = names.filter((name) => name.endsWith(".safetensors") && !name.includes("/"));
   const usual = all.filter((name) => name.startsWith("model"));
   return usual.length > 0 ? usual : all;

@@ -5,8 +5,6 @@ import type { Dtype } from "./safetensors.ts";
 /** Formats that converted weights have. */
 export type WeightType = "F32" | "F16" | "BF16";
 
-export const weightBytes: Readonly<Record<WeightType, number>> = { F32: 4, F16: 2, BF16: 2 };
-
 /** Number of the type in a GGUF. */
 export const weightTypeNumber: Readonly<Record<WeightType, number>> = { F32: 0, F16: 1, BF16: 30 };
 

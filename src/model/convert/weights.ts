@@ -75,29 +75,6 @@ function rowBytes({ dtype, shape }: Weights): number {
   return shape.slice(1).reduce((product, size) => product * size, dtypeBytes[dtype]);
 }
 
-/** Rows [from, to) of the outermost dimension. */
-export function rowsOf(weights: Weights, from: number, to: number): Weights {
-  const [rows = 0, ...rest] = weights.shape;
-  if (from < 0 || to > rows || from >= to) {
-    throw new ConvertError(`tensor "${weights.name}": no rows ${from} to ${to} of ${rows}`);
-  }
-  const stride = rowBytes(weights);
-  return {
-    ...weights,
-    shape: [to - from, ...rest],
-    *pieces() {
-      let at = 0;
-      for (const piece of weights.pieces()) {
-        const start = Math.max(0, from * stride - at);
-        const end = Math.min(piece.length, to * stride - at);
-        if (start < end) yield piece.subarray(start, end);
-        at += piece.length;
-        if (at >= to * stride) return;
-      }
-    },
-  };
-}
-
 /** Several tensors of one shape as one with a new outermost dimension. */
 export function stacked(name: string, tensors: readonly Weights[]): Weights {
   const [first] = tensors;

@@ -50,7 +50,7 @@ export function finalConfig(config: ModelConfig, request: CreateRequest): ModelC
 }
 
 /** With scheme and port (create.md 3). @throws InvalidRequestError */
-export function normalHost(host: string): string {
+function normalHost(host: string): string {
   const [, scheme = "http", rest = ""] = /^(?:([a-z]+):\/\/)?(.+)$/.exec(host.trim()) ?? [];
   let url: URL;
   try {

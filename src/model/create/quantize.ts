@@ -43,7 +43,7 @@ const finer: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 /** @throws StoreError for types that there are not, in the words of the reference */
-export function quantizeTarget(type: string): string {
+function quantizeTarget(type: string): string {
   const wanted = type.toUpperCase();
   const target = aliases[wanted] ?? wanted;
   if (quantizeTypes.includes(target)) return target;

@@ -75,7 +75,7 @@ function isLocalPath(path: string): boolean {
 }
 
 /** Fields of `info` and the kind of their values. */
-export const infoFields = {
+const infoFields = {
   model_family: "string",
   base_name: "string",
   quantization_level: "string",

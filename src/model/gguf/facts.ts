@@ -58,7 +58,7 @@ export function whole(head: GgufHead, key: string): number {
   return typeof found.value === "string" ? 0 : Number(found.value);
 }
 
-export function architectureOf(head: GgufHead): string {
+function architectureOf(head: GgufHead): string {
   const value = scalar(head, "general.architecture");
   return typeof value === "string" ? value : "unknown";
 }

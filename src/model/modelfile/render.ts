@@ -19,7 +19,7 @@ export interface ModelfileSource {
 }
 
 /** Quotes a value only when it would not be read back otherwise. */
-export function quoteValue(text: string): string {
+function quoteValue(text: string): string {
   if (!/[\n]|^ | $/.test(text)) return text;
   return text.includes('"') ? `"""${text}"""` : `"${text}"`;
 }

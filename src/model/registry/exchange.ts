@@ -53,7 +53,7 @@ function networkReason(error: unknown, url: URL): string {
 }
 
 /** `Get "http://…": reason`, as Go's client words it. */
-export function networkError(method: Method, url: URL, error: unknown): RegistryError {
+function networkError(method: Method, url: URL, error: unknown): RegistryError {
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   const text = `${verb} "${url.href}": ${networkReason(error, url)}`;
   return new RegistryError(text, { cause: error, transient: true });

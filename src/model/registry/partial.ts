@@ -94,7 +94,7 @@ const fullDisk: Readonly<Record<string, string>> = {
 };
 
 /** What the operating system refused, in words. */
-export function writeError(error: unknown, path: string): StoreError {
+function writeError(error: unknown, path: string): StoreError {
   const reason = fullDisk[(error as NodeJS.ErrnoException).code ?? ""] ?? errorMessage(error);
   return new StoreError(`write ${path}: ${reason}`, { cause: error });
 }

@@ -13,7 +13,7 @@ import { generationMeter } from "../operations/metrics.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import type { BuiltPrompt } from "./prompt.ts";
 
-export function samplingOf({ options }: ResolvedOptions): Sampling {
+function samplingOf({ options }: ResolvedOptions): Sampling {
   const seed =
     options.seed < 0
       ? Math.floor(Math.random() * 2 ** 32)

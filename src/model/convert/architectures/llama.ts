@@ -16,7 +16,7 @@ import { constant, interleaved } from "../weights.ts";
 const { fround } = Math;
 
 /** Factors by which Llama 3.1 divides frequencies: the lower, the more. */
-export function llama3Factors(config: Config): Float32Array | undefined {
+function llama3Factors(config: Config): Float32Array | undefined {
   const rope = ropeConfig(config);
   if (rope === undefined || ropeType(config) !== "llama3") return undefined;
   const { headDim } = attentionOf(config);

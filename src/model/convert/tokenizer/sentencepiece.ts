@@ -26,7 +26,7 @@ function readPiece(bytes: Uint8Array): Piece {
 }
 
 /** @throws ConvertError for a file that is no SentencePiece model */
-export function readSentencePiece(bytes: Uint8Array): Piece[] {
+function readSentencePiece(bytes: Uint8Array): Piece[] {
   const pieces: Piece[] = [];
   for (const field of fields(bytes, file)) {
     if (field.number === 1 && field.wire === 2) pieces.push(readPiece(field.bytes));
