@@ -157,6 +157,13 @@ describe.skipIf(!haveExecutable)("structured output", () => {
       out: "level: enforced\n7\n  engine: accepted\n  validator: accepted\n",
       code: 0,
     });
+    const indented = `${home.path}/instance.json`;
+    await Bun.write(indented, '{\n\t"a" : 1\n}\n');
+    const object = '{"type":"object","properties":{"a":{"type":"integer"}}}';
+    expect(await run(object, indented)).toEqual({
+      out: `level: enforced\n${indented}\n  engine: accepted\n  validator: accepted\n`,
+      code: 0,
+    });
     expect((await run('{"type":"integer"}', '"7"')).code).toBe(5);
     expect((await run('{"type":"nosuch"}')).code).toBe(8);
     const lines = [
