@@ -1,4 +1,7 @@
-/** `POST /api/generate` on a scripted engine: whole answers, loading, errors, cancelling (api.md 3, 5, 7). */
+/**
+ * Over 400 lines because it is all of one route, whose rules build on each other.
+ * `POST /api/generate` on a scripted engine: whole answers, loading, errors, cancelling (api.md 3, 5, 7).
+ */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { EngineCrashedError, ModelLoadError, OutOfMemoryError } from "../../src/errors.ts";
 import { type Application, masked, openApplication } from "../support/application.ts";

@@ -1,4 +1,7 @@
-/** Pull, against a registry in this process that misbehaves on request (registry.md 2 to 4, 7, 10, 11). */
+/**
+ * Over 400 lines because every fault of a registry needs its own scene.
+ * Pull, against a registry in this process that misbehaves on request (registry.md 2 to 4, 7, 10, 11).
+ */
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** The scheduler at work, with loads finished by hand and a clock moved by hand (scheduler.md). */
+/**
+ * Over 400 lines because all scenes share one stage of engines, loads and clock.
+ * The scheduler at work, with loads finished by hand and a clock moved by hand (scheduler.md).
+ */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { LoadSpec } from "../../../src/engine/engine.ts";
 import { BusyError, ModelLoadError, OutOfMemoryError } from "../../../src/errors.ts";
