@@ -84,48 +84,57 @@ function parseBool(text: string): boolean {
   return !["0", "f", "F", "false", "FALSE", "False"].includes(text);
 }
 
-/** Resolves an environment; a bad value falls back to its default with a warning. */
-export function readConfig(env: Environment = process.env): Config {
-  const warnings: string[] = [];
+/** How values of each kind are read; what is wrong with one goes to `warnings`. */
+function readers(env: Environment, warnings: string[]) {
   const raw = (name: VariableName): string | undefined =>
     clean(env[`HUTCH_${name}`]) ??
     (variables[name].ollama ? clean(env[`OLLAMA_${name}`]) : undefined);
   const text = (name: VariableName): string => raw(name) ?? variables[name].fallback;
-  const bool = (name: VariableName): boolean => parseBool(text(name));
-  const tristate = (name: VariableName): boolean | undefined => {
-    const value = raw(name);
-    return value === undefined ? undefined : parseBool(value);
-  };
-  const count = (name: VariableName): number => {
-    const value = text(name);
-    if (/^\d+$/.test(value) && Number(value) <= Number.MAX_SAFE_INTEGER) return Number(value);
+  const complain = (name: VariableName): void => {
     warnings.push(
-      `invalid environment variable, using default: ${name}="${value}", default ${variables[name].fallback}`,
+      `invalid environment variable, using default: ${name}="${text(name)}", default ${variables[name].fallback}`,
     );
-    return Number(variables[name].fallback);
   };
-  const bytes = (name: VariableName): number => {
-    const given = parseBytes(text(name));
-    if (given !== undefined) return given;
-    const { fallback } = variables[name];
-    warnings.push(
-      `invalid environment variable, using default: ${name}="${text(name)}", default ${fallback}`,
-    );
-    return parseBytes(fallback) ?? 0;
+  return {
+    raw,
+    text,
+    bool: (name: VariableName): boolean => parseBool(text(name)),
+    tristate(name: VariableName): boolean | undefined {
+      const value = raw(name);
+      return value === undefined ? undefined : parseBool(value);
+    },
+    count(name: VariableName): number {
+      const value = text(name);
+      if (/^\d+$/.test(value) && Number(value) <= Number.MAX_SAFE_INTEGER) return Number(value);
+      complain(name);
+      return Number(variables[name].fallback);
+    },
+    bytes(name: VariableName): number {
+      const given = parseBytes(text(name));
+      if (given !== undefined) return given;
+      complain(name);
+      return parseBytes(variables[name].fallback) ?? 0;
+    },
+    duration(name: VariableName): bigint {
+      const given = durationOrSeconds(text(name));
+      if (given === undefined) complain(name);
+      const ns = given ?? durationOrSeconds(variables[name].fallback);
+      if (ns === undefined) throw new Error(`default of ${name} is no duration`);
+      return ns < 0n || ns >= longestDuration ? -1n : ns;
+    },
+    logFormat(): "text" | "json" {
+      const value = text("LOG").toLowerCase();
+      if (value === "text" || value === "json") return value;
+      complain("LOG");
+      return "text";
+    },
   };
-  const duration = (name: VariableName): bigint => {
-    for (const value of [text(name), variables[name].fallback]) {
-      const ns = durationOrSeconds(value);
-      if (ns !== undefined) return ns < 0n || ns >= longestDuration ? -1n : ns;
-    }
-    throw new Error(`default of ${name} is no duration`);
-  };
-  const logFormat = (): "text" | "json" => {
-    const value = text("LOG").toLowerCase();
-    if (value === "text" || value === "json") return value;
-    warnings.push(`invalid environment variable, using default: LOG="${value}", default text`);
-    return "text";
-  };
+}
+
+/** Resolves an environment; a bad value falls back to its default with a warning. */
+export function readConfig(env: Environment = process.env): Config {
+  const warnings: string[] = [];
+  const { raw, text, bool, tristate, count, bytes, duration, logFormat } = readers(env, warnings);
   const home = clean(env.HOME) ?? clean(env.USERPROFILE);
   const homeFolder = `${home ?? "."}/.ollama`;
   return Object.freeze({

@@ -65,6 +65,14 @@ test("keep-alive takes durations and seconds; negative is for ever; nonsense is 
   ]);
 });
 
+test("a bad duration warns and takes the default", () => {
+  const { deadlines, warnings } = readConfig({ ...home, HUTCH_REQUEST_TIMEOUT: "soon" });
+  expect({ request: deadlines.request, warnings }).toEqual({
+    request: 0n,
+    warnings: ['invalid environment variable, using default: REQUEST_TIMEOUT="soon", default 0'],
+  });
+});
+
 test("a bad count warns and takes the default; any text is a true bool but the words for false", () => {
   const config = readConfig({ ...home, OLLAMA_MAX_QUEUE: "many", OLLAMA_NOPRUNE: "yes please" });
   expect(config.maxQueue).toBe(512);
