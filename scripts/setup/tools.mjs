@@ -92,6 +92,8 @@ function installCommands(missing) {
   const rustup = rust ? " && rustup default stable" : "";
   return [
     `  Debian, Ubuntu:  sudo apt-get install ${list("debian")}${rustup}`,
+    // The package came with Debian 13 and Ubuntu 24.04.
+    ...(rust ? ["    without rustup:  curl -sSf https://sh.rustup.rs | sh -s -- -y"] : []),
     `  Fedora:          sudo dnf install ${list("fedora")}`,
     `  macOS:           brew install ${list("macos")}`,
     `  Windows:         winget install ${list("windows")}`,
