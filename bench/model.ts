@@ -1,15 +1,21 @@
 /**
  * Makes a model to measure with: a llama of about 110 million seeded random weights in Q8_0, with the
  * vocabulary of Llama 2 from the vendored llama.cpp tree. Its text is nonsense, its speed is that of
- * any model of this shape, and it never ends by itself: `bun bench/model.ts OUT.gguf [--vocab FILE]`.
+ * any model of this shape, and it never ends by itself: `bun bench/model.ts OUT.gguf [--small]
+ * [--vocab FILE]`; `--small` is one of 15 million.
  */
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { readBuildEnvironment } from "../scripts/build/environment.ts";
 
-/** Width, layers, heads, heads of keys and values, inner width, context. */
-const shape = { width: 768, layers: 12, heads: 12, headsKv: 4, inner: 2048, context: 8192 };
+const { values, positionals } = parseArgs({
+  options: { vocab: { type: "string" }, small: { type: "boolean" } },
+  allowPositionals: true,
+});
+const shape = values.small
+  ? { width: 288, layers: 6, heads: 6, headsKv: 6, inner: 768, context: 2048 }
+  : { width: 768, layers: 12, heads: 12, headsKv: 4, inner: 2048, context: 8192 };
 const endToken = 2;
 const blockBytes = 34;
 
@@ -159,13 +165,9 @@ function vocabularyFile(): string {
   return join(sources, folder ?? "", name);
 }
 
-const { values, positionals } = parseArgs({
-  options: { vocab: { type: "string" } },
-  allowPositionals: true,
-});
 const [output] = positionals;
 if (output === undefined) {
-  console.error("usage: bun bench/model.ts OUT.gguf [--vocab FILE.gguf]");
+  console.error("usage: bun bench/model.ts OUT.gguf [--small] [--vocab FILE.gguf]");
   process.exit(2);
 }
 const vocabulary = tokenizerEntries(readFileSync(values.vocab ?? vocabularyFile()));
