@@ -99,8 +99,8 @@ await using home = await temporaryFolder();
   );
   if (values.small !== undefined) {
     await createModel(server, "small", values.small);
+    await server.post("/api/generate", { model: "model", keep_alive: 0 });
     await firstToken(server, "small");
-    await server.post("/api/generate", { model: "model", keep_alive: 0, stream: false });
     await Bun.sleep(500);
     console.log(
       `${"resident memory of server and runner, small model".padEnd(52)} ${(await residentMiB(server.pid)).toFixed(1)} MiB`,
@@ -130,5 +130,5 @@ await report("executable start to GET / answered", "ms", async () => {
   }
 });
 await report("run without a server, exec to first byte", "ms", () =>
-  firstByte(["run", "model", "Once upon a time"], home.path),
+  firstByte(["run", "model", "--max-tokens", "8", "Once upon a time"], home.path),
 );

@@ -5,14 +5,16 @@
  * that takes much longer than its like makes the governor try half as many, and go on as it measures.
  */
 
-/** A step is suspicious when it takes so many times as long as the best of its size. */
-const suspicious = 3;
-/** Nothing below this is worth a thought, seconds. */
-const least = 0.004;
+/** A step is slow when it takes so many times as long as the best of its size. */
+const slowFactor = 3;
+/** One slow step is chance; so many in a row, and so much time, are not. Steps, seconds. */
+const slowSteps = 4;
+const slowSeconds = 0.15;
 /** The first step of a size has nothing to compare with: this is long for any, seconds. */
 const long = 0.5;
-/** After so much time with fewer threads more are tried again, seconds. */
-const patience = 2;
+/** After so much time with fewer threads more are tried again; doubled each time that it was no help. */
+const firstPatience = 0.25;
+const mostPatience = 4;
 
 export class ThreadGovernor {
   /** Threads of the next step. */
@@ -20,9 +22,12 @@ export class ThreadGovernor {
   readonly #most: number;
   /** Fewest thread-seconds of a step, by number of rows rounded to powers of two. */
   readonly #best = new Map<number, number>();
+  /** The slow steps in a row that just ended or go on. */
+  #slow = { steps: 0, seconds: 0, rows: 0 };
   /** Threads before the trial that runs, and what a row took there. */
   #trial: { from: number; perRow: number } | undefined;
   #sinceChange = 0;
+  #patience = firstPatience;
 
   constructor(most: number) {
     this.#most = most;
@@ -31,25 +36,45 @@ export class ThreadGovernor {
 
   /** Tells how long a step of so many rows took with `threads`. */
   observe(rows: number, seconds: number): void {
+    const slow = this.#isSlow(rows, seconds);
+    this.#sinceChange += seconds;
+    if (this.#trial !== undefined && !this.#judge(rows, seconds)) return;
+    this.#slow = slow
+      ? {
+          steps: this.#slow.steps + 1,
+          seconds: this.#slow.seconds + seconds,
+          rows: this.#slow.rows + rows,
+        }
+      : { steps: 0, seconds: 0, rows: 0 };
+    const { steps, seconds: lost, rows: slowRows } = this.#slow;
+    const certain = seconds > long || (steps >= slowSteps && lost >= slowSeconds);
+    if (slow && certain && this.threads > 1) this.#try(this.threads >> 1, lost / slowRows);
+    else if (this.threads < this.#most && this.#sinceChange > this.#patience) {
+      this.#try(Math.min(this.#most, this.threads * 2), seconds / rows);
+    }
+  }
+
+  #isSlow(rows: number, seconds: number): boolean {
     const size = Math.round(Math.log2(rows));
     const best = this.#best.get(size);
     const spent = seconds * this.threads;
     // The best may become slower with the context: it is forgotten slowly.
     this.#best.set(size, best === undefined ? spent : Math.min(spent, best * 1.002));
-    this.#sinceChange += seconds;
-    if (this.#trial !== undefined) {
-      const { from, perRow } = this.#trial;
-      this.#trial = undefined;
-      if (seconds / rows > perRow) {
-        this.#use(from);
-        return;
-      }
+    return best === undefined ? seconds > long : spent > slowFactor * best;
+  }
+
+  /** The end of a trial. True when its number of threads stays. */
+  #judge(rows: number, seconds: number): boolean {
+    const { from, perRow } = this.#trial ?? { from: this.threads, perRow: 0 };
+    this.#trial = undefined;
+    const up = this.threads > from;
+    if (seconds / rows <= perRow) {
+      if (up) this.#patience = firstPatience;
+      return true;
     }
-    const slow = best === undefined ? seconds > long : spent > suspicious * best;
-    if (slow && seconds > least && this.threads > 1) this.#try(this.threads >> 1, seconds / rows);
-    else if (this.threads < this.#most && this.#sinceChange > patience) {
-      this.#try(Math.min(this.#most, this.threads * 2), seconds / rows);
-    }
+    if (up) this.#patience = Math.min(mostPatience, 2 * this.#patience);
+    this.#use(from);
+    return false;
   }
 
   #try(threads: number, perRow: number): void {
@@ -60,5 +85,6 @@ export class ThreadGovernor {
   #use(threads: number): void {
     this.threads = threads;
     this.#sinceChange = 0;
+    this.#slow = { steps: 0, seconds: 0, rows: 0 };
   }
 }
