@@ -84,19 +84,23 @@ const tools = [
   },
 ];
 
+/** Debian 13 and Ubuntu 24.04 have the package `rustup`; elsewhere Rust's own installer brings it. */
+const debianRust =
+  "{ sudo apt-get install rustup && rustup default stable || curl -sSf https://sh.rustup.rs | sh -s -- -y; }";
+
 /** The commands that install these tools, one line a system. */
 function installCommands(missing) {
-  const list = (system, separator = " ") =>
-    missing.map((tool) => tool.packages[system]).join(separator);
-  const rust = missing.some((tool) => tool.packages.debian.includes("rustup"));
-  const rustup = rust ? " && rustup default stable" : "";
+  const list = (system) => missing.map((tool) => tool.packages[system]);
+  const packages = list("debian").filter((name) => name !== "rustup");
+  const debian = [
+    ...(packages.length > 0 ? [`sudo apt-get install ${packages.join(" ")}`] : []),
+    ...(list("debian").includes("rustup") ? [debianRust] : []),
+  ];
   return [
-    `  Debian, Ubuntu:  sudo apt-get install ${list("debian")}${rustup}`,
-    // The package came with Debian 13 and Ubuntu 24.04.
-    ...(rust ? ["    without rustup:  curl -sSf https://sh.rustup.rs | sh -s -- -y"] : []),
-    `  Fedora:          sudo dnf install ${list("fedora")}`,
-    `  macOS:           brew install ${list("macos")}`,
-    `  Windows:         winget install ${list("windows")}`,
+    `  Debian, Ubuntu:  ${debian.join(" && ")}`,
+    `  Fedora:          sudo dnf install ${list("fedora").join(" ")}`,
+    `  macOS:           brew install ${list("macos").join(" ")}`,
+    `  Windows:         winget install ${list("windows").join(" ")}`,
   ].join("\n");
 }
 

@@ -39,6 +39,17 @@ Install them with
     );
   });
 
+  test("gives one command for Debian, also where Rust has no package", () => {
+    const rust = {
+      ...tool("rust", false),
+      packages: { ...tool("rust", false).packages, debian: "rustup" },
+    };
+    const failure = () => checkTools([tool("cmake", false), rust]);
+    expect(failure).toThrow(
+      "  Debian, Ubuntu:  sudo apt-get install d-cmake && { sudo apt-get install rustup && rustup default stable || curl -sSf https://sh.rustup.rs | sh -s -- -y; }\n",
+    );
+  });
+
   test("is content when all is there", () => {
     expect(checkTools([tool("git", true)])).toBeUndefined();
   });
