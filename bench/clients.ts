@@ -110,6 +110,8 @@ for (const clients of values.clients.split(",").map(Number)) {
     read(
       await fetch(`${peer.url}/completion`, {
         method: "POST",
+        // llama-server closes idle connections without a word.
+        headers: { connection: "close" },
         body: JSON.stringify({
           prompt: `${salt} ${promptOf(client)}`,
           n_predict: tokens,
@@ -126,7 +128,9 @@ for (const clients of values.clients.split(",").map(Number)) {
   for (let i = 0; i < Number(values.rounds); i++) {
     salt++;
     other.push(await round(clients, askPeer));
+    peer.sleep();
     own.push(await round(clients, askHutch));
+    peer.wake();
   }
   report("llama-server", clients, best(other));
   report("hutch", clients, best(own));

@@ -4,6 +4,9 @@ import { join } from "node:path";
 export interface Peer extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
+  /** Stops it until `wake`: after a request its threads go on spinning for a while. */
+  sleep(): void;
+  wake(): void;
 }
 
 /** @param contextLength tokens of one slot */
@@ -32,6 +35,8 @@ export async function startPeer(
   return {
     url,
     pid: child.pid,
+    sleep: () => child.kill("SIGSTOP"),
+    wake: () => child.kill("SIGCONT"),
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await child.exited;
