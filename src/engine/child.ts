@@ -21,7 +21,7 @@ import type {
   TextPart,
 } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
-import { LoadWatch, processState, residentBytes } from "./load-watch.ts";
+import { processState, residentBytes, watchLoad } from "./load-watch.ts";
 import { Command, checkMessage, Report } from "./protocol.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -121,7 +121,7 @@ export class Child implements LoadedModel {
         : { prefixCache: this.#options.prefixCache }),
     });
     const resident = residentBytes(this.#process.pid);
-    const loading = new LoadWatch(this.#options.loadStallMs, resident, () => {
+    const loading = watchLoad(this.#options.loadStallMs, resident, () => {
       this.#killedFor = "timed out waiting for the model to load";
       this.#process.kill("SIGKILL");
     });

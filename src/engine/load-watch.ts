@@ -1,8 +1,6 @@
 /** Watches a child that loads a model: as long as its memory changes it is at work. */
 import { readFileSync } from "node:fs";
-
-/** How often a loading child is looked at, milliseconds. */
-const interval = 500;
+import { Watchdog } from "./watchdog.ts";
 
 /** Resident memory of a process, or undefined where the system does not tell (Linux only). */
 export function residentBytes(pid: number): () => number | undefined {
@@ -28,30 +26,22 @@ export function processState(pid: number): string | undefined {
   }
 }
 
-export class LoadWatch {
-  readonly #timer: Timer | undefined;
-
-  /**
-   * @param limitMs longest time without a change; 0 or less = any
-   * @param sign something that changes while the load goes on; undefined = nothing is known, and only
-   * the whole time counts
-   */
-  constructor(limitMs: number, sign: () => number | undefined, stalled: () => void) {
-    if (limitMs <= 0 || !Number.isFinite(limitMs)) return;
-    let last = performance.now();
-    let seen = sign();
-    this.#timer = setInterval(() => {
-      const now = sign();
-      if (now !== seen) last = performance.now();
-      seen = now;
-      if (performance.now() - last < limitMs) return;
-      this.stop();
-      stalled();
-    }, interval);
-    this.#timer.unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
+/**
+ * Watches a load.
+ * @param limitMs longest time without a change; 0 or less = any
+ * @param sign something that changes while the load goes on; undefined = nothing is known, and only
+ * the whole time counts
+ */
+export function watchLoad(
+  limitMs: number,
+  sign: () => number | undefined,
+  stalled: () => void,
+): Watchdog {
+  let seen = sign();
+  const unchanged = () => {
+    const before = seen;
+    seen = sign();
+    return seen === before;
+  };
+  return new Watchdog(limitMs, unchanged, stalled);
 }
