@@ -1,6 +1,7 @@
 /** Constraints of the engine in llguidance/: compiling, judging texts. Freed by whoever holds them. */
 import type { Pointer } from "bun:ffi";
 import { EngineError } from "../src/errors.ts";
+import { Handle } from "./handle.ts";
 import type { HutchLibrary } from "./library.ts";
 
 type Symbols = HutchLibrary["symbols"];
@@ -39,49 +40,46 @@ function readJson(write: (buffer: Uint8Array) => number): unknown {
 
 /** A constraint that is being compiled on a thread of its own. */
 export class NativeCompilation {
-  #handle: Pointer | undefined;
+  readonly #handle: Handle;
   readonly #lib: Symbols;
   readonly #error: () => string;
 
   constructor(lib: Symbols, handle: Pointer, error: () => string) {
     this.#lib = lib;
-    this.#handle = handle;
+    this.#handle = new Handle(handle, "compilation");
     this.#error = error;
   }
 
   /** The constraint, undefined while it is not ready; once. @throws EngineError when the compiler failed */
   take(): NativeConstraint | undefined {
-    if (this.#handle === undefined) throw new EngineError("the compilation was freed");
-    const done = this.#lib.hutch_compile_done(this.#handle);
+    const done = this.#lib.hutch_compile_done(this.#handle.pointer);
     if (done < 0) throw new EngineError(`compile a constraint: ${this.#error()}`);
     if (done === 0) return undefined;
-    const handle = this.#lib.hutch_compile_take(this.#handle);
+    const handle = this.#lib.hutch_compile_take(this.#handle.pointer);
     if (handle === null) throw new EngineError(`compile a constraint: ${this.#error()}`);
     return new NativeConstraint(this.#lib, Number(handle) as Pointer, this.#error);
   }
 
   /** Also before it is done: what the thread makes is then thrown away. */
   free(): void {
-    if (this.#handle !== undefined) this.#lib.hutch_compile_free(this.#handle);
-    this.#handle = undefined;
+    this.#handle.free((pointer) => this.#lib.hutch_compile_free(pointer));
   }
 }
 
 /** A compiled constraint. */
 export class NativeConstraint {
-  #handle: Pointer | undefined;
+  readonly #handle: Handle;
   readonly #lib: Symbols;
   readonly #error: () => string;
 
   constructor(lib: Symbols, handle: Pointer, error: () => string) {
     this.#lib = lib;
-    this.#handle = handle;
+    this.#handle = new Handle(handle, "constraint");
     this.#error = error;
   }
 
   get address(): Pointer {
-    if (this.#handle === undefined) throw new EngineError("the constraint was freed");
-    return this.#handle;
+    return this.#handle.pointer;
   }
 
   describe(): NativeDescription {
@@ -116,7 +114,6 @@ export class NativeConstraint {
   }
 
   free(): void {
-    if (this.#handle !== undefined) this.#lib.hutch_constraint_free(this.#handle);
-    this.#handle = undefined;
+    this.#handle.free((pointer) => this.#lib.hutch_constraint_free(pointer));
   }
 }

@@ -3,7 +3,8 @@
  * native thread: start, then ask `ready` until it says so.
  */
 import type { Pointer } from "bun:ffi";
-import { EngineError, InvalidRequestError } from "../src/errors.ts";
+import { InvalidRequestError } from "../src/errors.ts";
+import { Handle } from "./handle.ts";
 import type { HutchLibrary } from "./library.ts";
 import { status, statusError } from "./status.ts";
 
@@ -21,19 +22,18 @@ export interface MediaChunk {
 }
 
 export class NativeMedia {
-  #handle: Pointer | undefined;
+  readonly #handle: Handle;
   readonly #lib: HutchLibrary["symbols"];
   readonly #error: () => string;
 
   constructor(lib: HutchLibrary["symbols"], handle: Pointer, error: () => string) {
     this.#lib = lib;
-    this.#handle = handle;
+    this.#handle = new Handle(handle, "image");
     this.#error = error;
   }
 
   get #media(): Pointer {
-    if (this.#handle === undefined) throw new EngineError("the image was freed");
-    return this.#handle;
+    return this.#handle.pointer;
   }
 
   /**
@@ -83,7 +83,6 @@ export class NativeMedia {
 
   /** Stops its thread and frees it. */
   free(): void {
-    if (this.#handle !== undefined) this.#lib.hutch_media_free(this.#handle);
-    this.#handle = undefined;
+    this.#handle.free((pointer) => this.#lib.hutch_media_free(pointer));
   }
 }

@@ -3,9 +3,11 @@
  * With `sampler.ts` and `constraint.ts` the only caller of native symbols. Turns status into errors,
  * encodes texts, guards against use after `free`. Everything here blocks its thread: only a runner or worker process may call it.
  */
+
 import { type Pointer, ptr } from "bun:ffi";
 import { EngineError, ModelLoadError, OutOfMemoryError } from "../src/errors.ts";
 import { NativeCompilation } from "./constraint.ts";
+import { Handle } from "./handle.ts";
 import { type HutchLibrary, openLibrary } from "./library.ts";
 import { NativeMedia } from "./native-media.ts";
 import { NativeSampler } from "./sampler.ts";
@@ -223,7 +225,7 @@ const pieceStride = 64;
 
 /** A loaded model with its context. */
 export class NativeModel {
-  #handle: Pointer | undefined;
+  readonly #handle: Handle;
   readonly #lib: HutchLibrary["symbols"];
   readonly #error: () => string;
   #rows = new Int32Array(64);
@@ -235,18 +237,16 @@ export class NativeModel {
 
   constructor(lib: HutchLibrary["symbols"], handle: Pointer, error: () => string) {
     this.#lib = lib;
-    this.#handle = handle;
+    this.#handle = new Handle(handle, "model");
     this.#error = error;
   }
 
   get #model(): Pointer {
-    if (this.#handle === undefined) throw new EngineError("the model was freed");
-    return this.#handle;
+    return this.#handle.pointer;
   }
 
   free(): void {
-    if (this.#handle !== undefined) this.#lib.hutch_model_free(this.#handle);
-    this.#handle = undefined;
+    this.#handle.free((pointer) => this.#lib.hutch_model_free(pointer));
   }
 
   fact(fact: number): number {

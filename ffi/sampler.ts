@@ -2,6 +2,7 @@
 import { type Pointer, ptr } from "bun:ffi";
 import { EngineError } from "../src/errors.ts";
 import type { NativeConstraint } from "./constraint.ts";
+import { Handle } from "./handle.ts";
 import type { HutchLibrary } from "./library.ts";
 
 const decoder = new TextDecoder();
@@ -10,19 +11,18 @@ const decoder = new TextDecoder();
 const mostForced = 64;
 
 export class NativeSampler {
-  #handle: Pointer | undefined;
+  readonly #handle: Handle;
   readonly #lib: HutchLibrary["symbols"];
   readonly #error: () => string;
 
   constructor(lib: HutchLibrary["symbols"], handle: Pointer, error: () => string) {
     this.#lib = lib;
-    this.#handle = handle;
+    this.#handle = new Handle(handle, "sampler");
     this.#error = error;
   }
 
   get #sampler(): Pointer {
-    if (this.#handle === undefined) throw new EngineError("the sampler was freed");
-    return this.#handle;
+    return this.#handle.pointer;
   }
 
   get address(): number {
@@ -31,8 +31,8 @@ export class NativeSampler {
 
   /** Tells it tokens that came before, for penalties. */
   accept(tokens: Int32Array): void {
-    if (tokens.length === 0 || this.#handle === undefined) return;
-    this.#lib.hutch_sampler_accept(this.#handle, ptr(tokens), tokens.length);
+    if (tokens.length === 0 || this.#handle.freed) return;
+    this.#lib.hutch_sampler_accept(this.#handle.pointer, ptr(tokens), tokens.length);
   }
 
   /**
@@ -79,7 +79,6 @@ export class NativeSampler {
   }
 
   free(): void {
-    if (this.#handle !== undefined) this.#lib.hutch_sampler_free(this.#handle);
-    this.#handle = undefined;
+    this.#handle.free((pointer) => this.#lib.hutch_sampler_free(pointer));
   }
 }
