@@ -8,7 +8,7 @@ import { facts, type NativeModel, StepBuffers, status } from "../../../ffi/nativ
 import { EngineError } from "../../errors.ts";
 import type { GenerateRequest, LoadSpec } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
-import { Answers, type DueRow } from "./answers.ts";
+import { Answers } from "./answers.ts";
 import { CostCurve } from "./cost.ts";
 import { EmbedQueue, embedReport } from "./embed.ts";
 import { toFailure } from "./failure.ts";
@@ -18,6 +18,7 @@ import { MediaSteps } from "./media-steps.ts";
 import { fixedChunk, planAlone, planStep, promptChunk, type Share } from "./plan.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
 import type { Vocabulary } from "./prompt-tokens.ts";
+import { StepRows } from "./rows.ts";
 import { Sequences } from "./sequences.ts";
 import { Active, type Slot } from "./slot.ts";
 import { SlotConstraint } from "./slot-constraint.ts";
@@ -39,10 +40,7 @@ export class Runner {
   readonly #step: StepBuffers;
   /** No result depends on what else is evaluated: every step is one request's, in fixed chunks. */
   readonly #deterministic: boolean;
-  /** Tokens one sequence can hold; libllama rounds the context length up. */
-  readonly #cells: number;
-  readonly #addsBos: boolean;
-  readonly #canShift: boolean;
+  readonly #rows: StepRows;
   #waiting: Waiting[] = [];
   readonly #embeds: EmbedQueue;
   /** Sequences that only embeddings use; without any they borrow those of free slots. */
@@ -76,9 +74,6 @@ export class Runner {
     this.#governor = new ThreadGovernor(this.#threads);
     this.#deterministic = spec.deterministic === true;
     this.#step = new StepBuffers(model.fact(facts.batch));
-    this.#cells = model.fact(facts.context);
-    this.#addsBos = model.fact(facts.addsBos) === 1;
-    this.#canShift = model.fact(facts.canShift) === 1;
     this.#promptSpeed = 2e10 / Math.max(1, fileBytes);
     const [slots, sequences] = [model.fact(facts.slots), model.fact(facts.sequences)];
     this.#spare = Array.from({ length: Math.max(0, sequences - slots) }, (_, i) => slots + i);
@@ -99,6 +94,14 @@ export class Runner {
       promptTokens: (prompt, addSpecial) => this.intake.promptTokens(prompt, addSpecial),
       release: (slot) => this.#release(slot),
       fail: (slot, error) => this.#fail(slot, error),
+    });
+    this.#rows = new StepRows({
+      step: this.#step,
+      sequences: this.#sequences,
+      answers: this.#answers,
+      cells: model.fact(facts.context),
+      addsBos: model.fact(facts.addsBos) === 1,
+      canShift: model.fact(facts.canShift) === 1,
     });
     this.#embeds = new EmbedQueue(model, this.#step, {
       firstSpeed: this.#promptSpeed,
@@ -257,7 +260,7 @@ export class Runner {
       ? planAlone(wants, capacity)
       : planStep(wants, capacity, chunk, most);
     this.#steps++;
-    const { rows, sampled, prompts } = this.#fill(shares);
+    const { rows, sampled, prompts } = this.#rows.fill(shares, this.#steps);
     if (rows === 0) return true;
     const threads = this.#deterministic ? this.#threads : this.#governor.threads;
     if (threads !== this.#threads) this.#model.setThreads(threads);
@@ -311,63 +314,6 @@ export class Runner {
   /** Whether running answers wait for their next token. */
   #decoding(): boolean {
     return this.#slots.some(({ active }) => active?.promptLeft === 0 && !active.paused);
-  }
-
-  /** Writes the step's rows; slots whose context is full are shifted or ended first. */
-  #fill(shares: readonly Share[]): {
-    rows: number;
-    sampled: DueRow[];
-    prompts: number;
-  } {
-    const { tokens, positions, sequences, wanted } = this.#step;
-    const sampled: DueRow[] = [];
-    let rows = 0;
-    let prompts = 0;
-    for (const { slot: index, count } of shares) {
-      const slot = this.#slots[index];
-      const active = slot?.active;
-      if (slot === undefined || active === undefined) continue;
-      active.served = this.#steps;
-      const prompt = active.promptLeft > 0;
-      if (!prompt && !this.#makeRoom(slot, active)) continue;
-      const most = prompt ? count : Math.min(count, this.#cells - slot.tokens.length);
-      const chunk = Math.min(fixedChunk, this.#step.capacity);
-      if (prompt && count === chunk && slot.whole === slot.tokens.length) slot.whole += chunk;
-      for (let i = 0; i < most; i++) {
-        const token = prompt ? active.prompt[active.evaluated++] : active.pending.shift();
-        if (token === undefined) break;
-        tokens[rows] = token;
-        positions[rows] = slot.position();
-        sequences[rows] = slot.sequence;
-        wanted[rows] = 0;
-        slot.tokens.push(token);
-        rows++;
-      }
-      if (prompt) prompts += count;
-      if (active.promptLeft > 0 || active.pending.length > 0) continue;
-      wanted[rows - 1] = 1;
-      sampled.push({ row: rows - 1, slot, active });
-    }
-    return { rows, sampled, prompts };
-  }
-
-  /** Room for one more token: shifts a full context, or ends the request. True when there is room. */
-  #makeRoom(slot: Slot, active: Active): boolean {
-    const full = slot.tokens.length + 1 >= this.#cells;
-    if (!full) return true;
-    const shifts = active.request.shift && this.#canShift && this.#sequences.canTrim;
-    if (!shifts || slot.spans.length > 0) {
-      if (slot.tokens.length < this.#cells) return true; // the last cell is used up first
-      this.#answers.finish(slot, active, "length");
-      return false;
-    }
-    const { keep: wish } = active.request;
-    const asked = wish < 0 ? active.prompt.length : wish + (this.#addsBos ? 1 : 0);
-    const keep = Math.max(0, Math.min(asked, this.#cells - 4));
-    const dropped = Math.max(1, (slot.tokens.length - keep) >> 1);
-    this.#sequences.shift(slot, keep, dropped);
-    active.shifted += dropped;
-    return true;
   }
 
   #release(slot: Slot): void {

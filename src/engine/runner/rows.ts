@@ -1,0 +1,89 @@
+/** Turns the shares of a step into rows of its batch; contexts that are full are shifted, or their requests ended. */
+import type { StepBuffers } from "../../../ffi/native.ts";
+import type { Answers, DueRow } from "./answers.ts";
+import { fixedChunk, type Share } from "./plan.ts";
+import type { Sequences } from "./sequences.ts";
+import type { Active, Slot } from "./slot.ts";
+
+export interface StepRowsOptions {
+  readonly step: StepBuffers;
+  readonly sequences: Sequences;
+  readonly answers: Answers;
+  /** Tokens one sequence can hold. */
+  readonly cells: number;
+  readonly addsBos: boolean;
+  /** The model's memory can be shifted. */
+  readonly canShift: boolean;
+}
+
+/** What a step evaluates. */
+export interface FilledStep {
+  readonly rows: number;
+  /** Rows whose logits are to be sampled. */
+  readonly sampled: DueRow[];
+  /** Prompt tokens among the rows. */
+  readonly prompts: number;
+}
+
+export class StepRows {
+  readonly #options: StepRowsOptions;
+
+  constructor(options: StepRowsOptions) {
+    this.#options = options;
+  }
+
+  /** @param number the step's number */
+  fill(shares: readonly Share[], number: number): FilledStep {
+    const { step, sequences: all, cells } = this.#options;
+    const { tokens, positions, sequences, wanted } = step;
+    const sampled: DueRow[] = [];
+    let rows = 0;
+    let prompts = 0;
+    for (const { slot: index, count } of shares) {
+      const slot = all.slots[index];
+      const active = slot?.active;
+      if (slot === undefined || active === undefined) continue;
+      active.served = number;
+      const prompt = active.promptLeft > 0;
+      if (!prompt && !this.#makeRoom(slot, active)) continue;
+      const most = prompt ? count : Math.min(count, cells - slot.tokens.length);
+      const chunk = Math.min(fixedChunk, step.capacity);
+      if (prompt && count === chunk && slot.whole === slot.tokens.length) slot.whole += chunk;
+      for (let i = 0; i < most; i++) {
+        const token = prompt ? active.prompt[active.evaluated++] : active.pending.shift();
+        if (token === undefined) break;
+        tokens[rows] = token;
+        positions[rows] = slot.position();
+        sequences[rows] = slot.sequence;
+        wanted[rows] = 0;
+        slot.tokens.push(token);
+        rows++;
+      }
+      if (prompt) prompts += count;
+      if (active.promptLeft > 0 || active.pending.length > 0) continue;
+      wanted[rows - 1] = 1;
+      sampled.push({ row: rows - 1, slot, active });
+    }
+    return { rows, sampled, prompts };
+  }
+
+  /** Room for one more token: shifts a full context, or ends the request. True when there is room. */
+  #makeRoom(slot: Slot, active: Active): boolean {
+    const { cells, canShift, addsBos, sequences, answers } = this.#options;
+    const full = slot.tokens.length + 1 >= cells;
+    if (!full) return true;
+    const shifts = active.request.shift && canShift && sequences.canTrim;
+    if (!shifts || slot.spans.length > 0) {
+      if (slot.tokens.length < cells) return true; // the last cell is used up first
+      answers.finish(slot, active, "length");
+      return false;
+    }
+    const { keep: wish } = active.request;
+    const asked = wish < 0 ? active.prompt.length : wish + (addsBos ? 1 : 0);
+    const keep = Math.max(0, Math.min(asked, cells - 4));
+    const dropped = Math.max(1, (slot.tokens.length - keep) >> 1);
+    sequences.shift(slot, keep, dropped);
+    active.shifted += dropped;
+    return true;
+  }
+}
