@@ -16,6 +16,7 @@ import { showRoute } from "./ollama/show.ts";
 import { transferRoutes } from "./ollama/transfer.ts";
 import { uploadRoutes } from "./ollama/uploads.ts";
 import { plannedRoutes } from "./openai/planned.ts";
+import { openApiRoute } from "./openapi/route.ts";
 import { createRequestLog } from "./operations/records.ts";
 import { operationRoutes, type Readiness } from "./operations/routes.ts";
 import { corsPolicy } from "./plugins/cors.ts";
@@ -43,6 +44,8 @@ function routes(deps: ServerDeps, readiness: Readiness) {
       .onError(({ error, code }) => ollamaError(deps, code, error))
       // GET /healthz /readyz /metrics
       .use(operationRoutes(deps.metrics, readiness))
+      // GET /openapi.json
+      .use(openApiRoute())
       // GET|HEAD / /api/version /api/tags, GET /api/ps /api/status
       .use(listingRoutes(deps))
       // POST /api/generate /api/chat /api/embed /api/embeddings

@@ -31,6 +31,7 @@ describe("routes", () => {
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",
+        "GET /openapi.json",
         "GET /",
         "HEAD /",
         "GET /api/version",
