@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Ollama } from "ollama";
 import { haveExecutable, startServer, type TestServer } from "../support/executable.ts";
-import { pythonClient } from "../support/python-client.ts";
+import { pythonWith } from "../support/python.ts";
 
 let server: TestServer;
 let client: Ollama;
@@ -110,7 +110,7 @@ describe.skipIf(!haveExecutable)("ollama-js", () => {
 });
 
 const { python, missing } = haveExecutable
-  ? pythonClient()
+  ? pythonWith("ollama==0.6.3")
   : { python: undefined, missing: "no executable" };
 
 describe.skipIf(python === undefined)(`ollama-python${missing ? ` (${missing})` : ""}`, () => {
