@@ -17,7 +17,14 @@ const serve: Command = {
   aliases: ["start"],
   usage: "",
   summary: "Start the server",
-  flags: [],
+  flags: [
+    { name: "fake", kind: "bool", help: "Make answers up, without a model", own: true },
+    { name: "fake-model", kind: "list", help: "Only models of these names", own: true },
+    { name: "fake-rate", kind: "text", help: "Tokens a second of each answer", own: true },
+    { name: "fake-delay", kind: "text", help: "Milliseconds before an answer", own: true },
+    { name: "fake-words", kind: "int", help: "Words of an answer (default 32)", own: true },
+    { name: "fake-seed", kind: "int", help: "Another seed gives other words", own: true },
+  ],
   count: [0, 0],
   variables: [
     "DEBUG",
@@ -40,8 +47,9 @@ const serve: Command = {
   examples: [
     ["hutch serve", "Serve on 127.0.0.1:11434"],
     ["HUTCH_HOST=0.0.0.0:8080 hutch serve", "Serve on every interface, port 8080"],
+    ["hutch serve --fake --fake-rate 50", "For tests of clients: any model, 50 tokens a second"],
   ],
-  run: async (context) => (await import("./serve.ts")).serve(context),
+  run: async (context, parsed) => (await import("./serve.ts")).serve(context, parsed),
 };
 
 const create: Command = {

@@ -6,14 +6,17 @@ import { join } from "node:path";
 import { guideAsset } from "../../ffi/assets.ts";
 import { type Config, childEnvironment } from "../config/env.ts";
 import { machineMemory } from "../config/machine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { ProcessEngine } from "../engine/process.ts";
+import { UnsupportedError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import type { JobRunner } from "../model/jobs.ts";
 import { createTransfers } from "../model/registry/transfers.ts";
 import { RowCache } from "../model/row-cache.ts";
 import { Store } from "../model/store.ts";
 import { createScheduler } from "../scheduler/pool.ts";
 import { type App, createApp } from "../server/app.ts";
-import type { ServerDeps } from "../server/deps.ts";
+import type { FakeModels, ServerDeps } from "../server/deps.ts";
 import { createMetrics, poolEvents } from "../server/operations/metrics.ts";
 import { createJobRunner } from "../worker/process.ts";
 
@@ -53,42 +56,65 @@ export function createEngine(config: Config, logger: Logger): ProcessEngine {
   return new ProcessEngine({ ...childOptions(config, logger), command: selfCommand("runner") });
 }
 
-/** @param guardHosts refuse foreign host names: for listeners on a loopback address */
+/** An engine without weights, and the models that it answers for. */
+export interface Fake {
+  readonly engine: Engine;
+  readonly models: (store: Store) => FakeModels;
+}
+
+// biome-ignore lint/correctness/useYield: it only refuses
+const noJobs: JobRunner = async function* () {
+  throw new UnsupportedError("a fake server converts and quantizes nothing");
+};
+
+/** A fake never asks the network. */
+const noNetwork = {
+  stallMs: 0,
+  send: () => Promise.reject(new UnsupportedError("a fake server transfers nothing")),
+};
+
+/**
+ * @param options.guardHosts refuse foreign host names: for listeners on a loopback address
+ * @param options.fake serve without native code
+ */
 export function createLocal(
   config: Config,
   logger: Logger,
-  options: { guardHosts: boolean },
+  options: { guardHosts: boolean; fake?: Fake },
 ): Local {
-  const engine = createEngine(config, logger);
+  const { fake } = options;
+  const engine = fake?.engine ?? createEngine(config, logger);
   const metrics = createMetrics(() => scheduler.running());
   const scheduler = createScheduler({
     engine,
     maxLoadedModels: config.maxLoadedModels,
     maxQueue: config.maxQueue,
     memory: () =>
-      config.memoryBytes > 0
-        ? { kind: "promised", bytes: config.memoryBytes }
+      config.memoryBytes > 0 || fake !== undefined
+        ? { kind: "promised", bytes: config.memoryBytes || Number.MAX_SAFE_INTEGER }
         : { kind: "machine", ...machineMemory() },
     keepAliveNs: config.keepAliveNs,
     logger,
     events: poolEvents(metrics),
   });
   const store = new Store(config.modelsFolder, { noPrune: config.noPrune, logger });
+  const transfers = createTransfers(store, config, logger);
   const deps: ServerDeps = {
     store,
-    transfers: createTransfers(store, config, logger),
+    transfers: fake === undefined ? transfers : { ...transfers, http: noNetwork },
     scheduler,
     rows: new RowCache(
       config.cacheFolder === undefined ? undefined : join(config.cacheFolder, "models.json"),
     ),
-    jobs: createJobRunner({
-      ...childOptions(config, logger),
-      command: selfCommand("worker"),
-    }),
+    jobs:
+      fake === undefined
+        ? createJobRunner({ ...childOptions(config, logger), command: selfCommand("worker") })
+        : noJobs,
     config,
     logger: logger.area("server"),
     metrics,
-    guide: guideAsset(),
+    guide: fake === undefined ? guideAsset() : undefined,
+    ...(fake === undefined ? {} : { fake: fake.models(store) }),
   };
   return {
     app: createApp(deps, options),

@@ -10,9 +10,10 @@ import { humanBytesBinary } from "../model/human.ts";
 import { loadKey } from "../model/registry/key.ts";
 import { listen } from "../server/listen.ts";
 import { isLoopback } from "../server/plugins/hosts.ts";
+import { isOn, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { createLocal } from "./local.ts";
+import { createLocal, type Local } from "./local.ts";
 
 /** Two promises: the server is asked to end, and asked again. */
 function whenAsked(): { first: Promise<void>; second: Promise<void> } {
@@ -50,27 +51,44 @@ function announceKey({ config, out }: Context, logger: Logger): void {
   }
 }
 
-export async function serve(context: Context): Promise<number> {
+/** The server's parts: the real engine, or with `--fake` one without weights. */
+async function compose(
+  { config }: Context,
+  parsed: ParsedArguments,
+  logger: Logger,
+  options: { guardHosts: boolean },
+): Promise<Local> {
+  const real = ![...parsed.flags.keys()].some((flag) => flag.startsWith("fake"));
+  if (real) return createLocal(config, logger, options);
+  return (await import("./fake/serve.ts")).createFake(config, logger, parsed, options);
+}
+
+export async function serve(context: Context, parsed: ParsedArguments): Promise<number> {
   const { config } = context;
   const logger = createLogger(config.logLevel, "server", undefined, config.logFormat);
   for (const warning of config.warnings) logger.warn(warning);
   const address = parseHost(config.host);
   if (address.warning !== undefined) logger.warn(address.warning);
-  await using local = createLocal(config, logger, { guardHosts: isLoopback(address.host) });
+  const guardHosts = isLoopback(address.host);
+  await using local = await compose(context, parsed, logger, { guardHosts });
   const listener = listen(local.app, address);
   const asked = whenAsked();
-  announceKey(context, logger);
+  const fake = isOn(parsed, "fake");
+  if (fake) logger.warn("this server is fake: no model runs, every answer is made up");
+  else announceKey(context, logger);
   const { blobs, removed } = local.deps.store.prune();
   logger.info(`total blobs: ${blobs}`);
   logger.info(`total unused blobs removed: ${removed}`);
   const shown = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
   logger.info(`Listening on ${shown}:${listener.port} (version ${config.reportedVersion})`);
-  logger.info("inference compute", {
-    id: "cpu",
-    library: "cpu",
-    threads: availableParallelism(),
-    total: humanBytesBinary(totalMemory()),
-  });
+  if (!fake) {
+    logger.info("inference compute", {
+      id: "cpu",
+      library: "cpu",
+      threads: availableParallelism(),
+      total: humanBytesBinary(totalMemory()),
+    });
+  }
   await asked.first;
   logger.info("shutting down");
   local.app.drain();

@@ -2,6 +2,7 @@
  * The engine without native code: the same interface, deterministic words instead of a model. For
  * tests of everything above the engine, and for clients that want a server without weights.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   ContextOverflowError,
   EngineCrashedError,
@@ -25,17 +26,28 @@ import type {
   TemplateRequest,
   TextPart,
 } from "./engine.ts";
-import { fakeReport, obedientText } from "./fake-constraint.ts";
+import { argumentSchemas, fakeReport, obedientText } from "./fake-constraint.ts";
 import { PromptTokenizer } from "./runner/prompt-tokens.ts";
 import { TextAssembler } from "./runner/text.ts";
 import { SpecialTexts } from "./special-texts.ts";
 
 export interface FakeOptions {
-  /** What a prompt is answered with; by default its own words, over and over. */
-  readonly reply?: (prompt: string) => string;
+  /**
+   * What a prompt is answered with; by default its own words, over and over.
+   * @param schemas of the arguments of each tool, where calls of tools are constrained
+   */
+  readonly reply?: (prompt: string, schemas: readonly unknown[]) => string;
   /** Milliseconds before each token and before a load is done. */
   readonly tokenDelay?: number;
   readonly loadDelay?: number;
+  /** Milliseconds before the first token of an answer, and before vectors. */
+  readonly firstDelay?: number;
+  /** Tokens a second of each answer; as fast as it goes when undefined. */
+  readonly tokenRate?: number;
+  /** Takes images without a projector. */
+  readonly images?: boolean;
+  /** Length of vectors, 8 unless given. */
+  readonly embeddingLength?: number;
   /** Makes every load fail with this text. */
   readonly loadFailure?: string;
   /** The model "crashes" after so many tokens of a request. */
@@ -139,8 +151,8 @@ class FakeModel implements LoadedModel {
       slots: spec.slots,
       vocabularySize,
       addsBos: true,
-      embeddingLength: 8,
-      inputs: { images: spec.projectors.length > 0, sound: false },
+      embeddingLength: options.embeddingLength ?? 8,
+      inputs: { images: options.images ?? spec.projectors.length > 0, sound: false },
       canShift: true,
       specialTokens: specials.map(({ id, text }) => ({ id, text })),
       memory: { total: 1 << 20, gpu: 0 },
@@ -187,6 +199,13 @@ class FakeModel implements LoadedModel {
     this.#busy++;
   }
 
+  /** Waits, but not for a request that was given up. */
+  async #wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+    if (milliseconds > 0) await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
+    else await Bun.sleep(0);
+    this.#alive(signal);
+  }
+
   #alive(signal: AbortSignal): void {
     signal.throwIfAborted();
     if (this.#over.signal.aborted) throw this.#over.signal.reason;
@@ -228,13 +247,13 @@ class FakeModel implements LoadedModel {
     signal: AbortSignal,
   ): AsyncGenerator<GenerateEvent> {
     const text = await this.detokenize(prompt);
-    const reply = this.#options.reply?.(text);
     const { constraint } = request;
-    const free = (reply ?? ` ${text}`).match(/\s*\S+\s*?/g) ?? [""];
+    const reply = this.#options.reply?.(text, argumentSchemas(constraint?.text ?? ""));
+    const free = wordsOf(reply ?? ` ${text}`);
     const words =
       constraint === undefined || constraint.tag !== undefined
         ? free
-        : [thinkingBefore(free.join(""), constraint.thinking) + obedientText(constraint)];
+        : wordsOf(thinkingBefore(free.join(""), constraint.thinking) + obedientText(constraint));
     const ends = reply !== undefined || words !== free;
     const assembler = new TextAssembler(request.stop);
     let common = 0;
@@ -243,9 +262,13 @@ class FakeModel implements LoadedModel {
     let tokens = 0;
     let used = prompt.length;
     let reason: "stop" | "length" = "length";
+    const { firstDelay = 0, tokenDelay = 0, tokenRate } = this.#options;
+    const began = performance.now();
+    await this.#wait(firstDelay, signal);
+    const first = performance.now();
     while (tokens < request.maxTokens) {
-      await Bun.sleep(this.#options.tokenDelay ?? 0);
-      this.#alive(signal);
+      const due = tokenRate === undefined ? 0 : first + (tokens * 1000) / tokenRate;
+      await this.#wait(Math.max(tokenDelay, due - performance.now()), signal);
       if (tokens === this.#options.crashAfter) this.#crash();
       const word = ends ? words[tokens] : words[tokens % words.length];
       tokens++;
@@ -283,9 +306,9 @@ class FakeModel implements LoadedModel {
       promptTokens: prompt.length,
       cachedTokens: common,
       shiftedTokens: 0,
-      promptNs: 1000,
+      promptNs: Math.round((first - began) * 1e6),
       evalTokens: tokens,
-      evalNs: 1000 * tokens,
+      evalNs: Math.round((performance.now() - first) * 1e6),
       ...(request.wantContext ? { context } : {}),
     };
   }
@@ -312,8 +335,7 @@ class FakeModel implements LoadedModel {
     signal: AbortSignal,
   ): Promise<Embeddings> {
     this.#alive(signal);
-    await Bun.sleep(this.#options.tokenDelay ?? 0);
-    this.#alive(signal);
+    await this.#wait(this.#options.firstDelay ?? this.#options.tokenDelay ?? 0, signal);
     const all = texts.map((text) => embedTokens(letters, text, options));
     return {
       vectors: all.map(({ tokens }) =>
@@ -328,6 +350,11 @@ class FakeModel implements LoadedModel {
     this.#over.abort(new EngineError("the model was unloaded"));
     this.#ended.resolve(undefined);
   }
+}
+
+/** Words with the blanks before them, and marks by themselves: much as a tokenizer cuts. */
+function wordsOf(text: string): string[] {
+  return text.match(/\s*(?:[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_])|\s+$/gu) ?? [""];
 }
 
 /** What the model says before its constraint holds: nothing, or its words up to the end of thinking. */

@@ -59,11 +59,11 @@ export interface TestServer extends AsyncDisposable {
 
 /** Starts `hutch serve` on a free port and waits until it says that it listens. */
 export async function startServer(
-  options: { home?: string; env?: Record<string, string> } = {},
+  options: { home?: string; env?: Record<string, string>; flags?: readonly string[] } = {},
 ): Promise<TestServer> {
   const own = options.home === undefined ? await temporaryFolder() : undefined;
   const home = options.home ?? own?.path ?? "";
-  const child = Bun.spawn([executable, "serve"], {
+  const child = Bun.spawn([executable, "serve", ...(options.flags ?? [])], {
     env: cleanEnvironment(home, { HUTCH_HOST: "127.0.0.1:0", ...options.env }),
     stdin: "ignore",
     stdout: "ignore",

@@ -75,8 +75,9 @@ export function checkCapabilities(
     const full = fullName(model.name);
     throw new CapabilityError(missing.map((what) => `${full} does not support ${what}`).join("\n"));
   }
-  // Thinking is on by default for models that can.
-  return asked ?? (can.has("thinking") ? { on: true, level: "medium" } : undefined);
+  // Thinking is on by default for models that can; of a fake nobody expects what was not asked for.
+  const byDefault = can.has("thinking") && deps.fake === undefined;
+  return asked ?? (byDefault ? { on: true, level: "medium" } : undefined);
 }
 
 /** @throws InvalidRequestError when a request has images and the model takes none (api.md 2.3) */

@@ -41,6 +41,7 @@ export async function findModel(
   const { store, guide } = deps;
   const short = displayName(reference.name);
   if (guide !== undefined && isGuide(short)) await installGuide(store, guide);
+  deps.fake?.provide(reference.name);
   try {
     return loadStoredModel(store, reference.name);
   } catch (error) {

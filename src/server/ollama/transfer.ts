@@ -2,10 +2,17 @@
 import { Elysia } from "elysia";
 import { ModelNameError, ModelRequiredError, RegistryError } from "../../errors.ts";
 import { createModel } from "../../model/create/create.ts";
-import { fullName, isValidName, parseName, pullForm, splitReference } from "../../model/name.ts";
+import {
+  fullName,
+  isValidName,
+  type ModelName,
+  parseName,
+  pullForm,
+  splitReference,
+} from "../../model/name.ts";
 import { pullModel, type TransferStatus } from "../../model/registry/pull.ts";
 import { pushModel } from "../../model/registry/push.ts";
-import type { ServerDeps } from "../deps.ts";
+import type { FakeModels, ServerDeps } from "../deps.ts";
 import { createTools } from "./create-tools.ts";
 import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
@@ -45,6 +52,8 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
   const { store, transfers } = deps;
   const insecure = body.insecure === true;
   const pinned = body.digest ? { digest: body.digest } : {};
+  const { fake } = deps;
+  if (fake !== undefined) return answer(() => provided(fake, name), body, request);
   return answer(
     (signal) =>
       pullModel({
@@ -60,6 +69,15 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
     body,
     request,
   );
+}
+
+/** A fake model is pulled from nowhere; what a registry would say of one that is not there stays. */
+async function* provided(fake: FakeModels, name: ModelName): AsyncGenerator<TransferStatus> {
+  yield { status: "pulling manifest" };
+  if (!fake.provide(name)) throw new RegistryError("pull model manifest: file does not exist");
+  yield { status: "verifying sha256 digest" };
+  yield { status: "writing manifest" };
+  yield { status: "success" };
 }
 
 function push(deps: ServerDeps, body: TransferBody, request: Request): Promise<Response> {
