@@ -13,8 +13,16 @@ export interface SourceModel {
   readonly weights: ReadonlyMap<string, Weights>;
 }
 
-/** Substrings that are replaced in the order given, each wherever it occurs. */
-export type Renaming = readonly (readonly [from: string, to: string])[];
+/** What is replaced in names, in the order given: substrings wherever they occur, expressions once. */
+export type Renaming = readonly (readonly [from: string | RegExp, to: string])[];
+
+export function renamed(name: string, renaming: Renaming): string {
+  return renaming.reduce(
+    (text, [from, to]) =>
+      typeof from === "string" ? text.replaceAll(from, to) : text.replace(from, to),
+    name,
+  );
+}
 
 export interface Architecture {
   /** Values of `architectures[0]` in config.json. */
@@ -56,8 +64,17 @@ export const decoderNames: Renaming = [
 /** Buffers that some checkpoints carry beside the weights. */
 export const buffers = /rotary_emb\.inv_freq$|\.attn\.bias$|\.masked_bias$|position_ids$/;
 
-/** Keys that every decoder has. */
-export function decoderMetadata(config: Config, attention: Attention): Metadata {
+/** The small number in RMS norms, by the name that most decoders give it. */
+export function rmsEpsilon(config: Config): Metadata {
+  return { "attention.layer_norm_rms_epsilon": f32(config.number("rms_norm_eps", 1e-6)) };
+}
+
+/** Keys that every decoder has. @param epsilon of its norms, where they are no RMS norms or named otherwise */
+export function decoderMetadata(
+  config: Config,
+  attention: Attention,
+  epsilon: Metadata = rmsEpsilon(config),
+): Metadata {
   return {
     block_count: u32(config.whole("num_hidden_layers", "n_layer")),
     context_length: u32(config.whole("max_position_embeddings", "n_positions", "n_ctx")),
@@ -65,7 +82,7 @@ export function decoderMetadata(config: Config, attention: Attention): Metadata 
     feed_forward_length: u32(config.whole("intermediate_size")),
     "attention.head_count": u32(attention.heads),
     "attention.head_count_kv": u32(attention.kvHeads),
-    "attention.layer_norm_rms_epsilon": f32(config.number("rms_norm_eps", 1e-6)),
+    ...epsilon,
   };
 }
 
@@ -98,5 +115,17 @@ export function ropeMetadata(config: Config): Metadata {
       rope.maybeWhole("original_max_position_embeddings"),
       u32,
     ),
+    ...(type === "yarn" ? yarnMetadata(rope) : {}),
+  };
+}
+
+/** What models say of YaRN beyond its factor; llama.cpp has defaults for the rest. */
+function yarnMetadata(rope: Config): Metadata {
+  const attention = rope.maybeNumber("attention_factor") ?? rope.maybeNumber("attn_factor");
+  return {
+    "rope.scaling.yarn_ext_factor": maybe(rope.maybeNumber("extrapolation_factor"), f32),
+    "rope.scaling.yarn_attn_factor": maybe(attention, f32),
+    "rope.scaling.yarn_beta_fast": maybe(rope.maybeNumber("beta_fast"), f32),
+    "rope.scaling.yarn_beta_slow": maybe(rope.maybeNumber("beta_slow"), f32),
   };
 }

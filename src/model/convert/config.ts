@@ -53,6 +53,16 @@ export class Config {
     return this.#find(names).value === undefined ? undefined : this.whole(...names);
   }
 
+  /** A whole number of at least 0; undefined when the field is missing. */
+  maybeCount(name: string): number | undefined {
+    const value = this.#json[name];
+    if (value === undefined || value === null) return undefined;
+    if (!Number.isInteger(value) || Number(value) < 0 || Number(value) > mostWhole) {
+      this.#fail(name, value, "a whole number");
+    }
+    return Number(value);
+  }
+
   /** A finite number. */
   number(name: string, fallback?: number): number {
     const value = this.#json[name] ?? fallback;
@@ -75,6 +85,10 @@ export class Config {
     const value = this.#json[name] ?? fallback;
     if (typeof value !== "boolean") this.#fail(name, value, "true or false");
     return value;
+  }
+
+  maybeFlag(name: string): boolean | undefined {
+    return this.has(name) ? this.flag(name, false) : undefined;
   }
 
   numbers(name: string): number[] | undefined {

@@ -6,7 +6,7 @@
 import { ConvertError } from "../../errors.ts";
 import { byPlace } from "../gguf/merge.ts";
 import { type ByteSink, type WriteTensor, type WriteValue, writeGguf } from "../gguf/writer.ts";
-import type { Architecture, SourceModel } from "./architecture.ts";
+import { type Architecture, renamed, type SourceModel } from "./architecture.ts";
 import { architectureFor } from "./architectures/table.ts";
 import { Config } from "./config.ts";
 import { type Metadata, text, tokenizerMetadata, u32, under } from "./metadata.ts";
@@ -52,7 +52,7 @@ export function convertModel(paths: Readonly<Record<string, string>>, sink: Byte
     ...tokenizerMetadata(vocabulary, specialTokens(files, vocabulary)),
     ...under("tokenizer.ggml", recipe.tokenizer?.(vocabulary, model) ?? {}),
   };
-  writeGguf(sink, { metadata: inOrder(metadata), tensors });
+  writeGguf(sink, { metadata: inOrder(metadata, fileTypeOf(tensors)), tensors });
   return { architecture, eightBit, warnings };
 }
 
@@ -106,19 +106,16 @@ function blockOf(source: SourceTensor, scale: SourceTensor, config: Config): num
   return elements === source.shape[0] ? [1, source.shape[1] ?? 0] : (stated ?? [128, 128]);
 }
 
-function rename(name: string, recipe: Architecture): string {
-  return recipe.names.reduce((text, [from, to]) => text.replaceAll(from, to), name);
-}
-
 /** Names that a GGUF may hold: what is left of a source's spelling was not understood. */
 const understood =
-  /^(blk\.\d+\.[a-z0-9_]+|token_embd|token_embd_norm|token_types|position_embd|output|output_norm|rope_freqs|rope_factors_(long|short))\.(weight|bias)$|^blk\.\d+\.[a-z0-9_]+$/;
+  /^(blk\.\d+\.(shortconv\.)?[a-z0-9_]+|token_embd|token_embd_norm|token_types|position_embd|output|output_norm|rope_freqs|dense_[23]|rope_factors_(long|short))\.(weight|bias)$|^blk\.\d+\.[a-z0-9_]+$/;
 
 function planTensors(recipe: Architecture, model: SourceModel): WriteTensor[] {
   const planned: Planned[] = [...(recipe.extra?.(model) ?? [])];
   for (const [source, weights] of model.weights) {
     if (recipe.skip?.test(source)) continue;
-    const name = rename(source, recipe);
+    const name = renamed(source, recipe.names);
+    if (isForesight(name, model.config)) continue;
     planned.push(...(recipe.plan?.(name, weights, model) ?? [{ name, weights }]));
   }
   const seen = new Set<string>();
@@ -133,6 +130,16 @@ function planTensors(recipe: Architecture, model: SourceModel): WriteTensor[] {
   }
   checkBlocks(seen, model.config);
   return planned.map(toWriteTensor).sort(byPlace);
+}
+
+/** Layers behind the last one that predict further tokens (MTP): the model runs without them. */
+function isForesight(name: string, config: Config): boolean {
+  const block = /^blk\.(\d+)\./.exec(name)?.[1];
+  return (
+    block !== undefined &&
+    (config.maybeCount("num_nextn_predict_layers") ?? 0) > 0 &&
+    Number(block) >= config.whole("num_hidden_layers")
+  );
 }
 
 /** Every layer that config.json counts must have tensors: a model with holes loads nowhere. */
@@ -166,12 +173,22 @@ function checkEmbeddings(tensors: readonly WriteTensor[], { tokens }: Vocabulary
   }
 }
 
+/** Number of MXFP4 blocks as a type of tensors, and of files that have them. */
+const mxfp4 = { tensor: 39, file: 38 };
+
+/**
+ * The reference says F16 for all that it converts, of BF16 sources too (create.md 5.5). Weights that came
+ * in blocks cannot be quantised again, which the file type is asked for.
+ */
+function fileTypeOf(tensors: readonly WriteTensor[]): number {
+  return tensors.some(({ type }) => type === mxfp4.tensor) ? mxfp4.file : 1;
+}
+
 /** Keys sorted; the two that llama.cpp's tool writes last, last. */
-function inOrder(metadata: Metadata): [string, WriteValue][] {
+function inOrder(metadata: Metadata, fileType: number): [string, WriteValue][] {
   const pairs = Object.entries(metadata).flatMap(([key, value]): [string, WriteValue][] =>
     value === undefined ? [] : [[key, value]],
   );
   pairs.sort(([a], [b]) => (a < b ? -1 : 1));
-  // The reference says F16 for all that it converts, of BF16 sources too (create.md 5.5).
-  return [...pairs, ["general.quantization_version", u32(2)], ["general.file_type", u32(1)]];
+  return [...pairs, ["general.quantization_version", u32(2)], ["general.file_type", u32(fileType)]];
 }

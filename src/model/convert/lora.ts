@@ -5,7 +5,7 @@
 import { ConvertError } from "../../errors.ts";
 import { byPlace } from "../gguf/merge.ts";
 import { type ByteSink, type WriteValue, writeGguf } from "../gguf/writer.ts";
-import { decoderNames, type Renaming } from "./architecture.ts";
+import { decoderNames, type Renaming, renamed } from "./architecture.ts";
 import { Config } from "./config.ts";
 import { f32, text, u32 } from "./metadata.ts";
 import { type Planned, toWriteTensor } from "./planned.ts";
@@ -78,7 +78,7 @@ export function convertAdapter(
 }
 
 function plan(source: Weights, base: AdapterBase): Planned {
-  const name = names.reduce((text, [from, to]) => text.replaceAll(from, to), source.name);
+  const name = renamed(source.name, names);
   if (!understood.test(name) || source.shape.length !== 2) {
     throw new ConvertError(`tensor "${source.name}" is no part of a LoRA that is known`);
   }

@@ -8,10 +8,12 @@ import { allBytes, regrouped, type Weights } from "./weights.ts";
 export interface Planned {
   readonly name: string;
   readonly weights: Weights;
-  /** Added to every number (norms that are stored less one). */
-  readonly add?: number;
+  /** What happens to every number; norms that are stored less one get theirs back. */
+  readonly change?: (value: number) => number;
   /** Left out: as `typeOf` says. */
   readonly type?: WeightType;
+  /** The bytes are blocks already, of the type with this number; the shape counts elements. */
+  readonly packed?: number;
 }
 
 /** Names of matrices that stay in full precision (create.md 5.4). */
@@ -27,21 +29,23 @@ function typeOf(name: string, { dtype, shape }: Weights): WeightType {
 }
 
 /** As the GGUF writer wants it. Dimensions are reversed: innermost first. */
-export function toWriteTensor({ name, weights, add = 0, type }: Planned): WriteTensor {
+export function toWriteTensor({ name, weights, change, type, packed }: Planned): WriteTensor {
   if (weights.shape.length > 4) {
     throw new ConvertError(`tensor "${name}": ${weights.shape.length} dimensions are more than 4`);
   }
+  const shape = weights.shape.toReversed();
+  if (packed !== undefined) return { name, type: packed, shape, data: () => weights.pieces() };
   const target = type ?? typeOf(name, weights);
   return {
     name,
     type: weightTypeNumber[target],
-    shape: weights.shape.toReversed(),
+    shape,
     *data() {
       for (const piece of weights.pieces()) {
-        if (weights.dtype === target && add === 0) yield piece;
+        if (weights.dtype === target && change === undefined) yield piece;
         else {
           const floats = toFloats(piece, weights.dtype);
-          yield fromFloats(add === 0 ? floats : floats.map((value) => value + add), target);
+          yield fromFloats(change === undefined ? floats : floats.map(change), target);
         }
       }
     },

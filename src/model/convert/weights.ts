@@ -123,23 +123,27 @@ export function interleaved(weights: Weights, heads: number): Weights {
   };
 }
 
+/** Arrays whose elements have that many bytes. */
+const lanes = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array } as const;
+
 /** Rows and columns of the innermost matrices exchanged; one matrix at a time is held. */
 export function transposed(weights: Weights): Weights {
   const [rows = 0, columns = 0] = weights.shape.slice(-2);
-  const size = dtypeBytes[weights.dtype];
+  const Lane = lanes[dtypeBytes[weights.dtype]];
   return {
     ...weights,
     shape: [...weights.shape.slice(0, -2), columns, rows],
     *pieces() {
-      const out = Buffer.alloc(rows * columns * size);
-      for (const matrix of regrouped(weights.pieces(), out.length)) {
+      const out = new Lane(rows * columns);
+      const turned = new Uint8Array(out.buffer);
+      for (const matrix of regrouped(weights.pieces(), turned.length)) {
+        const from = new Lane(matrix.buffer as ArrayBuffer, matrix.byteOffset, rows * columns);
         for (let row = 0; row < rows; row++) {
           for (let column = 0; column < columns; column++) {
-            const from = (row * columns + column) * size;
-            matrix.copy(out, (column * rows + row) * size, from, from + size);
+            out[column * rows + row] = from[row * columns + column] as never;
           }
         }
-        yield out;
+        yield turned;
       }
     },
   };

@@ -13,15 +13,13 @@ export const commandR: Architecture = {
   classes: ["CohereForCausalLM"],
   name: "command-r",
   metadata({ config }) {
-    const { "attention.layer_norm_rms_epsilon": _, ...shared } = decoderMetadata(
-      config,
-      attentionOf(config),
-    );
+    const epsilon = {
+      "attention.layer_norm_epsilon": f32(config.number("layer_norm_eps", 1e-5)),
+    };
     return {
-      ...shared,
+      ...decoderMetadata(config, attentionOf(config), epsilon),
       // The model was trained on more than its positions say.
       context_length: u32(config.whole("model_max_length", "max_position_embeddings")),
-      "attention.layer_norm_epsilon": f32(config.number("layer_norm_eps", 1e-5)),
       "rope.freq_base": maybe(ropeTheta(config), f32),
       "rope.scaling.type": text("none"),
       logit_scale: f32(config.number("logit_scale", 0.0625)),

@@ -1,4 +1,6 @@
 /** Gemma 1 to 3, and the embedding model made of Gemma 3. */
+
+import { ConvertError } from "../../../errors.ts";
 import {
   type Architecture,
   buffers,
@@ -9,16 +11,20 @@ import {
   ropeMetadata,
   type SourceModel,
 } from "../architecture.ts";
-import { attentionOf, type Config } from "../config.ts";
+import { attentionOf, Config } from "../config.ts";
 import { f32, flag, type Metadata, maybe, text, u32 } from "../metadata.ts";
 import type { Planned } from "../planned.ts";
 import { poolingOf } from "../pooling.ts";
+import { readSafetensors } from "../safetensors.ts";
+import type { SourceFiles } from "../source.ts";
 import type { Vocabulary } from "../tokenizer/vocabulary.ts";
-import type { Weights } from "../weights.ts";
+import { type Weights, weightsOf } from "../weights.ts";
 
 /** Norms are stored less one. */
 function norms(name: string, weights: Weights): readonly Planned[] | undefined {
-  return name.endsWith("norm.weight") ? [{ name, weights, add: 1 }] : undefined;
+  return name.endsWith("norm.weight")
+    ? [{ name, weights, change: (value) => value + 1 }]
+    : undefined;
 }
 
 function gemmaMetadata(config: Config): Metadata {
@@ -124,20 +130,47 @@ export const gemma3: Architecture = {
   tokenizer,
 };
 
+/** Layers of EmbeddingGemma behind the pooling, each in a folder of its own: llama.cpp's name → folder. */
+const denseLayers = { dense_2: "2_Dense", dense_3: "3_Dense" } as const;
+
+/** Their sizes, where the model brings them. */
+function denseMetadata(files: SourceFiles): Metadata {
+  const sizes = Object.entries(denseLayers).flatMap(([name, folder]) => {
+    const json = files.optional(`${folder}/config.json`);
+    if (json === undefined) return [];
+    const config = new Config(json, `${folder}/config.json`);
+    return [
+      [`${name}_feat_in`, u32(config.whole("in_features"))],
+      [`${name}_feat_out`, u32(config.whole("out_features"))],
+    ] as const;
+  });
+  return Object.fromEntries(sizes);
+}
+
+function denseWeights(files: SourceFiles): Planned[] {
+  return Object.entries(denseLayers).flatMap(([name, folder]) => {
+    const file = `${folder}/model.safetensors`;
+    if (!files.has(file) || !files.has(`${folder}/config.json`)) return [];
+    const tensor = readSafetensors(file, files.path(file)).find((one) =>
+      one.name.endsWith("linear.weight"),
+    );
+    if (tensor === undefined) throw new ConvertError(`${file}: tensor "linear.weight" is missing`);
+    return [{ name: `${name}.weight`, weights: weightsOf(tensor) }];
+  });
+}
+
 export const gemmaEmbedding: Architecture = {
   classes: ["Gemma3TextModel"],
   name: "gemma-embedding",
   metadata: (model) => ({
     ...gemma3Metadata(model),
+    ...denseMetadata(model.files),
     pooling_type: u32(poolingOf(model.files)?.type ?? 1),
   }),
-  names: [
-    ["layers.", "blk."],
-    ["embed_tokens.", "token_embd."],
-    ["norm.", "norm."],
-    ...sandwichNames,
-  ],
+  // Without the prefix that decoders give their parts.
+  names: [[/^(?=layers\.|embed_tokens\.|norm\.)/, "model."], ...sandwichNames],
   skip,
   plan: norms,
+  extra: ({ files }) => denseWeights(files),
   tokenizer,
 };

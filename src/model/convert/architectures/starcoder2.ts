@@ -13,13 +13,9 @@ export const starcoder2: Architecture = {
   classes: ["Starcoder2ForCausalLM"],
   name: "starcoder2",
   metadata({ config }) {
-    const { "attention.layer_norm_rms_epsilon": _, ...shared } = decoderMetadata(
-      config,
-      attentionOf(config),
-    );
+    const epsilon = { "attention.layer_norm_epsilon": f32(config.number("norm_epsilon", 1e-5)) };
     return {
-      ...shared,
-      "attention.layer_norm_epsilon": f32(config.number("norm_epsilon", 1e-5)),
+      ...decoderMetadata(config, attentionOf(config), epsilon),
       "attention.sliding_window": maybe(config.maybeWhole("sliding_window"), u32),
       "rope.freq_base": maybe(ropeTheta(config), f32),
     };

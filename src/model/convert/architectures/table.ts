@@ -3,8 +3,12 @@ import { ConvertError } from "../../../errors.ts";
 import type { Architecture } from "../architecture.ts";
 import { bert } from "./bert.ts";
 import { commandR } from "./command-r.ts";
+import { deepseek2, glm4MoeLite } from "./deepseek.ts";
 import { gemma, gemma2, gemma3, gemmaEmbedding } from "./gemma.ts";
+import { glm4, glm4moe } from "./glm.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { granite, olmo2, smollm3 } from "./kin-of-llama.ts";
+import { lfm2, lfm2moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { nomicBert } from "./nomic-bert.ts";
 import { phi3 } from "./phi3.ts";
@@ -21,7 +25,14 @@ const architectures: readonly Architecture[] = [
   gemma2,
   gemma3,
   gemmaEmbedding,
+  gptOss,
   phi3,
+  deepseek2,
+  glm4,
+  glm4moe,
+  glm4MoeLite,
+  lfm2,
+  lfm2moe,
   granite,
   smollm3,
   olmo2,
