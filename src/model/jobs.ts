@@ -6,6 +6,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { type Static, Type as t } from "@sinclair/typebox";
 import { convertModel } from "./convert/convert.ts";
 import { convertAdapter } from "./convert/lora.ts";
+import { convertProjector } from "./convert/projector.ts";
 import type { Digest } from "./digest.ts";
 import { mergeShards } from "./gguf/merge.ts";
 import type { ByteSink } from "./gguf/writer.ts";
@@ -15,6 +16,8 @@ const Paths = t.Record(t.String(), t.String());
 /** A job that needs nothing but files; `output` exists already and is overwritten. */
 export const FileJob = t.Union([
   t.Object({ type: t.Literal("convert"), files: Paths, output: t.String() }),
+  /** The part of the same folder that sees. */
+  t.Object({ type: t.Literal("projector"), files: Paths, output: t.String() }),
   t.Object({
     type: t.Literal("adapter"),
     files: Paths,
@@ -51,12 +54,15 @@ export const JobResult = t.Object({
   warnings: t.Array(t.String()),
   /** The source had 8-bit weights. */
   eightBit: t.Boolean(),
+  /** The source has a part that sees, for a job of its own. */
+  sees: t.Boolean(),
 });
 export interface JobResult {
   readonly digest: Digest;
   readonly size: number;
   readonly warnings: readonly string[];
   readonly eightBit: boolean;
+  readonly sees: boolean;
 }
 
 export interface JobProgress {
@@ -109,10 +115,12 @@ export function runFileJob(job: FileJob, checkpoint: () => void = () => {}): Job
   using file = new HashedFile(job.output, checkpoint);
   let warnings: readonly string[] = [];
   let eightBit = false;
+  let sees = false;
   if (job.type === "merge") mergeShards(job.shards, file);
   else if (job.type === "adapter") convertAdapter(job.files, job.base, file);
-  else ({ warnings, eightBit } = convertModel(job.files, file));
-  return { digest: file.digest(), size: file.size, warnings, eightBit };
+  else if (job.type === "projector") convertProjector(job.files, file);
+  else ({ warnings, eightBit, sees } = convertModel(job.files, file));
+  return { digest: file.digest(), size: file.size, warnings, eightBit, sees };
 }
 
 /** Digest and size of a file that something else has written. */

@@ -67,7 +67,7 @@ async function quantize(job: QuantizeJob, order: WorkerOrder, send: Send): Promi
   } catch (cause) {
     throw new EngineError(reasonOf(native.drainLog()) ?? errorMessage(cause), { cause });
   }
-  return { ...hashFile(job.output), warnings: [], eightBit: false };
+  return { ...hashFile(job.output), warnings: [], eightBit: false, sees: false };
 }
 
 /** The line of llama.cpp's log that says why it gave up. */

@@ -10,8 +10,10 @@ import { decoders } from "../support/hugging-face/decoders.ts";
 import { encoders } from "../support/hugging-face/encoders.ts";
 import { mixtures } from "../support/hugging-face/mixtures.ts";
 import { filesOf, width } from "../support/hugging-face/shapes.ts";
+import { sighted } from "../support/hugging-face/sighted.ts";
+import { png } from "../support/pictures.ts";
 
-const kinds = { ...decoders, ...mixtures, ...encoders };
+const kinds = { ...decoders, ...mixtures, ...encoders, ...sighted };
 
 /** The same as another one here. */
 const alike: Record<string, string> = {
@@ -21,12 +23,45 @@ const alike: Record<string, string> = {
   Olmo3ForCausalLM: "Olmo2ForCausalLM",
 };
 
+const pictures = [png([220, 90, 10], [40, 10, 90]), png([20, 160, 30], [120, 190, 250])].map(
+  (bytes) => Buffer.from(bytes).toString("base64"),
+);
+
+interface Likely {
+  readonly logprobs: readonly { readonly top_logprobs: readonly { readonly logprob: number }[] }[];
+}
+
 describe.skipIf(!haveExecutable)("every architecture", () => {
   let server: TestServer;
   beforeAll(async () => {
     server = await startServer();
   });
   afterAll(() => server?.[Symbol.asyncDispose]());
+
+  const generate = (picture: string | undefined) =>
+    server.post("/api/generate", {
+      model: "tiny",
+      prompt: "abc",
+      ...(picture === undefined ? { raw: true } : { images: [picture] }),
+      stream: false,
+      logprobs: true,
+      top_logprobs: 5,
+      options: { num_predict: 3, temperature: 0 },
+    });
+
+  /** The answer follows the picture, and `show` knows that there is one to look at. */
+  async function expectSight(): Promise<void> {
+    const first = async (picture: string | undefined) => {
+      const body = (await (await generate(picture)).json()) as Likely;
+      // The likeliest is next to certain where norms are large; the others move.
+      return body.logprobs[0]?.top_logprobs ?? [];
+    };
+    const [one, other] = [await first(pictures[0]), await first(pictures[1])];
+    const apart = one.map(({ logprob }, i) => Math.abs(logprob - (other[i]?.logprob ?? 0)));
+    expect(Math.max(...apart)).toBeGreaterThan(1e-3);
+    const shown = await (await server.post("/api/show", { model: "tiny" })).json();
+    expect((shown as { capabilities: string[] }).capabilities).toContain("vision");
+  }
 
   for (const [name, kind] of Object.entries(kinds)) {
     test(`${name} is converted and runs`, async () => {
@@ -38,18 +73,13 @@ describe.skipIf(!haveExecutable)("every architecture", () => {
       }
       const made = await server.post("/api/create", { model: "tiny", files, stream: false });
       expect(await made.json()).toEqual({ status: "success" });
-      const answer = kind.embeds
-        ? await server.post("/api/embed", { model: "tiny", input: "abc" })
-        : await server.post("/api/generate", {
-            model: "tiny",
-            prompt: "abc",
-            raw: true,
-            stream: false,
-            options: { num_predict: 3, temperature: 0 },
-          });
+      const answer = await (kind.embeds
+        ? server.post("/api/embed", { model: "tiny", input: "abc" })
+        : generate(kind.sees ? pictures[0] : undefined));
       const body = (await answer.json()) as { error?: string; embeddings?: number[][] };
       expect([answer.status, body.error]).toEqual([200, undefined]);
       if (kind.embeds) expect(body.embeddings?.[0]).toHaveLength(width);
+      if (kind.sees) await expectSight();
     });
   }
 

@@ -24,6 +24,17 @@ export function renamed(name: string, renaming: Renaming): string {
   );
 }
 
+/** How the part that sees becomes a file. */
+export interface Projector {
+  /** Which source tensors it has. */
+  readonly parts: RegExp;
+  /** Keys, whole. */
+  metadata(model: SourceModel): Metadata;
+  readonly names: Renaming;
+  plan?(name: string, weights: Weights, model: SourceModel): readonly Planned[] | undefined;
+  extra?(model: SourceModel): readonly Planned[];
+}
+
 export interface Architecture {
   /** Values of `architectures[0]` in config.json. */
   readonly classes: readonly string[];
@@ -40,6 +51,8 @@ export interface Architecture {
   extra?(model: SourceModel): readonly Planned[];
   /** Keys of the tokenizer beyond those that follow from its files; may change the vocabulary. */
   tokenizer?(vocabulary: Vocabulary, model: SourceModel): Metadata;
+  /** Of models that see. */
+  readonly projector?: Projector;
 }
 
 /** Names of a decoder as `transformers` spells them; architectures put theirs before these. */
@@ -59,6 +72,13 @@ export const decoderNames: Renaming = [
   ["mlp.down_proj.", "ffn_down."],
   ["input_layernorm.", "attn_norm."],
   ["post_attention_layernorm.", "ffn_norm."],
+];
+
+/** What models that see put before the names of their text part. */
+export const textPrefixes: Renaming = [
+  ["language_model.model.", "model."],
+  ["model.language_model.", "model."],
+  ["language_model.lm_head.", "lm_head."],
 ];
 
 /** Buffers that some checkpoints carry beside the weights. */

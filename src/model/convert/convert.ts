@@ -5,25 +5,26 @@
  */
 import { ConvertError } from "../../errors.ts";
 import { byPlace } from "../gguf/merge.ts";
-import { type ByteSink, type WriteTensor, type WriteValue, writeGguf } from "../gguf/writer.ts";
+import { type ByteSink, type WriteTensor, writeGguf } from "../gguf/writer.ts";
 import { type Architecture, renamed, type SourceModel } from "./architecture.ts";
-import { architectureFor } from "./architectures/table.ts";
-import { Config } from "./config.ts";
-import { type Metadata, text, tokenizerMetadata, u32, under } from "./metadata.ts";
-import { descaled, type Planned, toWriteTensor } from "./planned.ts";
-import { readTensors, type SourceTensor } from "./safetensors.ts";
-import { SourceFiles } from "./source.ts";
+import type { Config } from "./config.ts";
+import { type Metadata, text, tokenizerMetadata, under } from "./metadata.ts";
+import { type Planned, toWriteTensor } from "./planned.ts";
+import type { SourceFiles } from "./source.ts";
+import { inOrder, readSource } from "./source-model.ts";
 import { sentencePieceVocabulary } from "./tokenizer/sentencepiece.ts";
 import { specialTokens } from "./tokenizer/special-tokens.ts";
 import { tokenizerJsonVocabulary } from "./tokenizer/tokenizer-json.ts";
 import { padVocabulary, type Vocabulary } from "./tokenizer/vocabulary.ts";
-import { stacked, type Weights, weightsOf } from "./weights.ts";
+import { sees } from "./vision.ts";
 
 export interface Conversion {
   /** `general.architecture`. */
   readonly architecture: string;
   /** The source had 8-bit floats: in 16 bits it is twice as large as it need be. */
   readonly eightBit: boolean;
+  /** The source has a part that sees, which `convertProjector` makes a file of. */
+  readonly sees: boolean;
   readonly warnings: readonly string[];
 }
 
@@ -33,13 +34,9 @@ export interface Conversion {
  * @throws ConvertError before anything is written, unless a file changes meanwhile
  */
 export function convertModel(paths: Readonly<Record<string, string>>, sink: ByteSink): Conversion {
-  const files = new SourceFiles(paths);
+  const { recipe, model, eightBit } = readSource(paths);
+  const { config, files } = model;
   const warnings: string[] = [];
-  const config = new Config(files.object("config.json")).merged("text_config");
-  const recipe = architectureFor(config.texts("architectures")?.[0] ?? "");
-  const sources = readTensors(files, weightFiles(files.names));
-  const { weights, eightBit } = loadWeights(sources, config);
-  const model: SourceModel = { config, files, weights };
   const architecture = typeof recipe.name === "string" ? recipe.name : recipe.name(config);
   const tensors = planTensors(recipe, model);
   const vocabulary = readVocabulary(files, (warning) => warnings.push(warning));
@@ -53,57 +50,7 @@ export function convertModel(paths: Readonly<Record<string, string>>, sink: Byte
     ...under("tokenizer.ggml", recipe.tokenizer?.(vocabulary, model) ?? {}),
   };
   writeGguf(sink, { metadata: inOrder(metadata, fileTypeOf(tensors)), tensors });
-  return { architecture, eightBit, warnings };
-}
-
-/** Weights of the model itself: folders may hold the same ones in a second layout. */
-function weightFiles(names: readonly string[]): string[] {
-  const all = names.filter((name) => name.endsWith(".safetensors") && !name.includes("/"));
-  const usual = all.filter((name) => name.startsWith("model"));
-  return usual.length > 0 ? usual : all;
-}
-
-/** Joins 8-bit weights with their scales, and experts that are stored one by one. */
-function loadWeights(sources: ReadonlyMap<string, SourceTensor>, config: Config) {
-  const weights = new Map<string, Weights>();
-  const experts = new Map<string, Map<number, Weights>>();
-  let eightBit = false;
-  for (const [name, source] of sources) {
-    if (/\.weight_scale(_inv)?$|\.(input|activation)_scale$/.test(name)) continue;
-    const scale =
-      sources.get(name.replace(/\.weight$/, ".weight_scale_inv")) ??
-      sources.get(name.replace(/\.weight$/, ".weight_scale"));
-    let loaded = weightsOf(source);
-    if (source.dtype.startsWith("F8_") && scale !== undefined && scale !== source) {
-      eightBit = true;
-      loaded = descaled(loaded, weightsOf(scale), blockOf(source, scale, config));
-    }
-    const [, place, index, part] = /^(.*\.experts)\.(\d+)\.(.+)$/.exec(name) ?? [];
-    if (part === undefined) weights.set(name, loaded);
-    else {
-      const group = `${place}.${part}`;
-      const list = experts.get(group) ?? new Map<number, Weights>();
-      experts.set(group, list.set(Number(index), loaded));
-    }
-  }
-  for (const [name, list] of experts) {
-    const inOrder = Array.from({ length: list.size }, (_, expert) => {
-      const found = list.get(expert);
-      if (found !== undefined) return found;
-      throw new ConvertError(`tensor "${name}": expert ${expert} of ${list.size} is missing`);
-    });
-    weights.set(name, stacked(name, inOrder));
-  }
-  return { weights, eightBit };
-}
-
-/** Rows and columns that share a scale. */
-function blockOf(source: SourceTensor, scale: SourceTensor, config: Config): number[] {
-  const stated = config.object("quantization_config")?.numbers("weight_block_size");
-  const elements = scale.shape.reduce((product, size) => product * size, 1);
-  // One scale for the whole matrix, or one for each row.
-  if (elements === 1) return [...source.shape];
-  return elements === source.shape[0] ? [1, source.shape[1] ?? 0] : (stated ?? [128, 128]);
+  return { architecture, eightBit, warnings, sees: sees(recipe.projector, model.weights.keys()) };
 }
 
 /** Names that a GGUF may hold: what is left of a source's spelling was not understood. */
@@ -113,7 +60,7 @@ const understood =
 function planTensors(recipe: Architecture, model: SourceModel): WriteTensor[] {
   const planned: Planned[] = [...(recipe.extra?.(model) ?? [])];
   for (const [source, weights] of model.weights) {
-    if (recipe.skip?.test(source)) continue;
+    if (recipe.skip?.test(source) || recipe.projector?.parts.test(source)) continue;
     const name = renamed(source, recipe.names);
     if (isForesight(name, model.config)) continue;
     planned.push(...(recipe.plan?.(name, weights, model) ?? [{ name, weights }]));
@@ -182,13 +129,4 @@ const mxfp4 = { tensor: 39, file: 38 };
  */
 function fileTypeOf(tensors: readonly WriteTensor[]): number {
   return tensors.some(({ type }) => type === mxfp4.tensor) ? mxfp4.file : 1;
-}
-
-/** Keys sorted; the two that llama.cpp's tool writes last, last. */
-function inOrder(metadata: Metadata, fileType: number): [string, WriteValue][] {
-  const pairs = Object.entries(metadata).flatMap(([key, value]): [string, WriteValue][] =>
-    value === undefined ? [] : [[key, value]],
-  );
-  pairs.sort(([a], [b]) => (a < b ? -1 : 1));
-  return [...pairs, ["general.quantization_version", u32(2)], ["general.file_type", u32(fileType)]];
 }

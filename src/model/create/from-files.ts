@@ -78,7 +78,25 @@ async function* fromSafetensors(
   }));
   parts.eightBit = made.eightBit;
   addMade(store, parts, made);
+  if (made.sees) yield* addProjector(store, parts, paths, tools);
   return parts;
+}
+
+/** The part that sees, as a layer of its own behind the model's. */
+async function* addProjector(
+  store: Store,
+  parts: Parts,
+  files: Record<string, string>,
+  tools: CreateTools,
+): AsyncGenerator<CreateProgress, void> {
+  const { digest, created } = yield* madeBlob(store, tools, (output) => ({
+    type: "projector",
+    files,
+    output,
+  }));
+  if (created) parts.created.add(digest);
+  parts.unverified.add(digest);
+  parts.layers.push(layerFor(store, digest, mediaTypes.projector));
 }
 
 async function* fromGgufs(

@@ -90,7 +90,7 @@ export const decoders: Record<string, Kind> = {
     },
   },
   Gemma3ForCausalLM: gemma3,
-  Gemma3ForConditionalGeneration: gemma3,
+  "Gemma3ForConditionalGeneration without its part that sees": gemma3,
   Phi3ForCausalLM: {
     layer: {
       ...norms,

@@ -67,6 +67,8 @@ export interface Kind {
   /** Prefix of layers. */
   readonly layers?: string;
   readonly embeds?: boolean;
+  /** Asked with a picture. */
+  readonly sees?: boolean;
   /** Weights in folders of their own. */
   readonly folders?: Readonly<Record<string, Shapes>>;
   readonly files?: Readonly<Record<string, unknown>>;

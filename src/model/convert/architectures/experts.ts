@@ -4,6 +4,9 @@ import { ConvertError } from "../../../errors.ts";
 import type { Renaming } from "../architecture.ts";
 import type { Config } from "../config.ts";
 import { f32, flag, type Metadata, maybe, u32 } from "../metadata.ts";
+import type { Planned } from "../planned.ts";
+import { splitEvenly } from "../slices.ts";
+import { transposed, type Weights } from "../weights.ts";
 
 /** Router, experts (stacked by the core) and the experts that every token visits. */
 export const expertNames: Renaming = [
@@ -43,3 +46,20 @@ export function expertMetadata(config: Config): Metadata {
     leading_dense_block_count: maybe(config.maybeCount("first_k_dense_replace"), u32),
   };
 }
+
+/** Experts in one tensor, columns before rows, gate and up side by side. Undefined for other tensors. */
+export function fusedExperts(name: string, weights: Weights): Planned[] | undefined {
+  if (weights.shape.length !== 3) return undefined;
+  if (name.endsWith("ffn_down_exps.weight")) return [{ name, weights: transposed(weights) }];
+  if (!name.endsWith("ffn_gate_up_exps.weight")) return undefined;
+  return splitEvenly(weights, -1, 2).map((part, i) => ({
+    name: name.replace("gate_up", i === 0 ? "gate" : "up"),
+    weights: transposed(part),
+  }));
+}
+
+/** Names of such tensors, which have no ending of their own. */
+export const fusedNames: Renaming = [
+  [/(mlp|feed_forward)\.experts\.gate_up_proj$/, "ffn_gate_up_exps.weight"],
+  [/(mlp|feed_forward)\.experts\.down_proj$/, "ffn_down_exps.weight"],
+];

@@ -10,6 +10,7 @@ import {
   ropeConfig,
   ropeMetadata,
   type SourceModel,
+  textPrefixes,
 } from "../architecture.ts";
 import { attentionOf, Config } from "../config.ts";
 import { f32, flag, type Metadata, maybe, text, u32 } from "../metadata.ts";
@@ -19,6 +20,7 @@ import { readSafetensors } from "../safetensors.ts";
 import type { SourceFiles } from "../source.ts";
 import type { Vocabulary } from "../tokenizer/vocabulary.ts";
 import { type Weights, weightsOf } from "../weights.ts";
+import { gemma3Projector } from "./gemma-vision.ts";
 
 /** Norms are stored less one. */
 function norms(name: string, weights: Weights): readonly Planned[] | undefined {
@@ -112,20 +114,15 @@ function gemma3Metadata({ config }: SourceModel): Metadata {
   };
 }
 
-const names3: Renaming = [
-  ["language_model.model.", "model."],
-  ["model.language_model.", "model."],
-  ["language_model.lm_head.", "lm_head."],
-  ...sandwichNames,
-];
+const names3: Renaming = [...textPrefixes, ...sandwichNames];
 
 export const gemma3: Architecture = {
   classes: ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
   name: "gemma3",
   metadata: gemma3Metadata,
   names: names3,
-  // The part that sees is a model of its own in llama.cpp.
-  skip: new RegExp(`${skip.source}|lm_head\\.|^(model\\.)?(vision_tower|multi_modal_projector)\\.`),
+  skip: new RegExp(`${skip.source}|lm_head\\.`),
+  projector: gemma3Projector,
   plan: norms,
   tokenizer,
 };

@@ -10,9 +10,12 @@ import { gptOss } from "./gpt-oss.ts";
 import { granite, olmo2, smollm3 } from "./kin-of-llama.ts";
 import { lfm2, lfm2moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
+import { llama4 } from "./llama4.ts";
+import { mistral3 } from "./mistral3.ts";
 import { nomicBert } from "./nomic-bert.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen2moe, qwen3, qwen3moe } from "./qwen.ts";
+import { qwen2vl, qwen3vl, qwen3vlmoe } from "./qwen-vision.ts";
 import { starcoder2 } from "./starcoder2.ts";
 
 const architectures: readonly Architecture[] = [
@@ -26,6 +29,11 @@ const architectures: readonly Architecture[] = [
   gemma3,
   gemmaEmbedding,
   gptOss,
+  qwen2vl,
+  qwen3vl,
+  qwen3vlmoe,
+  mistral3,
+  llama4,
   phi3,
   deepseek2,
   glm4,

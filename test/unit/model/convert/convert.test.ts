@@ -81,7 +81,7 @@ function turned(values: Float32Array, heads: number, columns: number): number[] 
 describe("converting a decoder", () => {
   test("llama: keys, names, types, rows of queries and keys turned", () => {
     const { head, result } = convert({ config: decoderConfig("LlamaForCausalLM") });
-    expect(result).toEqual({ architecture: "llama", eightBit: false, warnings: [] });
+    expect(result).toEqual({ architecture: "llama", eightBit: false, sees: false, warnings: [] });
     expect(plain(head)).toMatchObject({
       "general.architecture": "llama",
       "llama.attention.head_count": 4,
