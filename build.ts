@@ -14,8 +14,13 @@ import { type BuildOptions, help, parseBuildOptions } from "./scripts/build/opti
 import { buildPeers } from "./scripts/build/peers.ts";
 import { makePlan } from "./scripts/build/plan.ts";
 import { Progress } from "./scripts/build/progress.ts";
+import { makeRelease } from "./scripts/build/release/release.ts";
+import { chooseTargets } from "./scripts/build/release/targets.ts";
+import { tryOutput } from "./scripts/build/run.ts";
 import { locateSource } from "./scripts/build/source.ts";
 import { findToolchain } from "./scripts/build/toolchain.ts";
+
+import { version } from "./src/version.ts";
 
 const root = import.meta.dir;
 
@@ -70,17 +75,38 @@ async function buildAll(options: BuildOptions, progress: Progress): Promise<void
     return;
   }
   const output = join(dist, process.platform === "win32" ? "hutch.exe" : "hutch");
-  await compileExecutable(
-    {
-      root,
-      cache: environment.cache,
-      manifest,
-      libraries: plan.libraryFolder,
-      entry: join(root, "src", "main.ts"),
-      output,
-    },
-    progress,
-  );
+  const inputs = {
+    root,
+    cache: environment.cache,
+    manifest,
+    libraries: plan.libraryFolder,
+    entry: join(root, "src", "main.ts"),
+  };
+  await compileExecutable({ ...inputs, output }, progress);
+  if (options.release !== undefined) {
+    const host = {
+      platform: process.platform,
+      arch: process.arch,
+      glibc: tryOutput(["getconf", "GNU_LIBC_VERSION"], environment.childEnv)?.trim(),
+    };
+    const release = await makeRelease(
+      {
+        ...inputs,
+        version,
+        targets: chooseTargets(options.release, host),
+        demanded: options.release !== "all",
+        host,
+        signingKey: environment.signingKey,
+        executables: join(dist, "targets"),
+        output: join(dist, "release"),
+      },
+      progress,
+    );
+    const signed =
+      environment.signingKey === undefined ? "not signed (no HUTCH_SIGNING_KEY)" : "signed";
+    progress.finish(`dist/release is ready: ${release.archives.length} archives, ${signed}`);
+    return;
+  }
   const megabytes = (statSync(output).size / 1e6).toFixed(1);
   progress.finish(`dist/${basename(output)} is ready, ${megabytes} MB`);
 }

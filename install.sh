@@ -4,6 +4,9 @@
 # file has arrived, so a cut download does nothing.
 set -eu
 
+public_key=''
+needed_glibc=''
+
 say() { printf '%s\n' "$*" >&2; }
 fail() {
   say "hutch install: $*"

@@ -19,7 +19,9 @@ export type EmbeddedLibraries =
       /** Made of the contents: equal keys are equal libraries. */
       readonly key: string;
       readonly files: readonly EmbeddedFile[];
-    };
+    }
+  /** Compiled on another platform, where libraries for this one cannot be built. */
+  | { readonly kind: "none"; readonly platform: string };
 
 /** The model `guide`: paths, of which the executable's are readable by `node:fs` and `Bun.file`. */
 export interface EmbeddedGuide {

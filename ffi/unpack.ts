@@ -21,6 +21,7 @@ import { join } from "node:path";
 import { EngineError } from "../src/errors.ts";
 import { embedded } from "./embedded.ts";
 import type { EmbeddedFile, EmbeddedLibraries } from "./embedded-types.ts";
+import { linkGpuBackends } from "./gpu-backends.ts";
 import { removeLeftovers, removeOldVersions, writeFileAtomic } from "./unpack-files.ts";
 import { readStamp, type Stamp, stampEntry, writeStamp } from "./verified.ts";
 
@@ -40,6 +41,7 @@ export interface LibraryOptions {
 export function libraryFolder(
   options: LibraryOptions,
   libraries: EmbeddedLibraries = embedded.libraries,
+  executable: string = process.execPath,
 ): string {
   if (options.libraryFolder !== undefined) {
     return existingFolder(options.libraryFolder, "HUTCH_LIBRARY_PATH names");
@@ -47,10 +49,17 @@ export function libraryFolder(
   if (libraries.kind === "folder") {
     return existingFolder(libraries.folder, 'they are built by "npm run build", which makes');
   }
+  if (libraries.kind === "none") {
+    throw new EngineError(
+      `open the native libraries: this hutch for ${libraries.platform} was made without them; it works as a client of a server, and with "serve --fake"`,
+    );
+  }
   const failures: string[] = [];
   for (const place of places(options)) {
     try {
-      return unpack(place, libraries.key, libraries.files);
+      const folder = unpack(place, libraries.key, libraries.files);
+      linkGpuBackends(executable, folder);
+      return folder;
     } catch (error) {
       if (!isPlaceProblem(error)) throw error;
       failures.push(error.message);

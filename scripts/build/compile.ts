@@ -19,6 +19,13 @@ export interface CompileJob {
   /** Entry point and result; the tests of the build set their own. */
   readonly entry: string;
   readonly output: string;
+  /** Another platform than this one; what was built here does not run there. */
+  readonly target?: {
+    readonly name: string;
+    readonly bun: Bun.Build.CompileTarget;
+    /** Whether the libraries that were built here run there. */
+    readonly libraries: boolean;
+  };
 }
 
 /** Files of the embedded model, by their place in `Embedded.guide`. */
@@ -39,16 +46,21 @@ export async function compileExecutable(job: CompileJob, progress: Progress): Pr
   }
   progress.expect(2);
   progress.step("Compress libraries");
-  const embedded = job.manifest.files.filter((file) => file.embed);
+  const embedded = embeddedFiles(job);
   const paths = new Map<string, string>();
   for (const [index, file] of embedded.entries()) {
     progress.update(index, embedded.length);
     paths.set(file.name, await compressed(job, file));
   }
   progress.step("Executable");
-  const module = generateModule(embedded, paths, guidePaths(job.root));
+  const module = generateModule(embedded, paths, guidePaths(job.root), job.target);
   await bundle(job, module);
   writeAtomic(marker, key);
+}
+
+/** Libraries inside the executable: none where they would not run. */
+function embeddedFiles({ manifest, target }: CompileJob): readonly LibraryFile[] {
+  return target?.libraries === false ? [] : manifest.files.filter((file) => file.embed);
 }
 
 /** Everything that goes into the executable. */
@@ -62,7 +74,8 @@ function compileKey(job: CompileJob): string {
     JSON.stringify([
       Bun.version,
       Bun.revision,
-      job.manifest.files,
+      embeddedFiles(job),
+      job.target ?? "",
       ...["src", "ffi", "scripts/build", "assets"].map(part),
       hashFiles(
         job.root,
@@ -103,6 +116,7 @@ function generateModule(
   files: readonly LibraryFile[],
   paths: ReadonlyMap<string, string>,
   guide: Readonly<Record<string, string>> | undefined,
+  target: CompileJob["target"],
 ): string {
   const imports: string[] = [];
   const importFile = (path: string): string => {
@@ -120,10 +134,14 @@ function generateModule(
       : `{ ${Object.entries(guide)
           .map(([part, path]) => `${part}: ${importFile(path)}`)
           .join(", ")} }`;
+  const inside =
+    target?.libraries === false
+      ? `{ kind: "none", platform: "${target.name}" }`
+      : `{ kind: "files", key: "${contentKey(files)}", files: [${libraries.join(",\n")}] }`;
   return [
     ...imports,
     "export const embedded = {",
-    `  libraries: { kind: "files", key: "${contentKey(files)}", files: [${libraries.join(",\n")}] },`,
+    `  libraries: ${inside},`,
     `  guide: ${guideText},`,
     "};",
     "",
@@ -163,6 +181,7 @@ async function bundle(job: CompileJob, module: string): Promise<void> {
       // The executable runs in its users' folders: files that Bun would read there are not its own.
       compile: {
         outfile,
+        ...(job.target === undefined ? {} : { target: job.target.bun }),
         autoloadDotenv: false,
         autoloadBunfig: false,
         autoloadTsconfig: false,

@@ -7,6 +7,8 @@ export interface BuildEnvironment {
   readonly cache: string;
   /** A source tree to build instead of the pinned one (`HUTCH_LLAMA_SOURCE`). */
   readonly llamaSource: string | undefined;
+  /** File with the secret key that signs a release (`HUTCH_SIGNING_KEY`). */
+  readonly signingKey: string | undefined;
   readonly cc: string | undefined;
   readonly cxx: string | undefined;
   /** Flags that CMake takes from the environment when it configures; part of every key. */
@@ -25,6 +27,7 @@ export function readBuildEnvironment(
     given("HUTCH_BUILD_CACHE") ??
     join(given("XDG_CACHE_HOME") ?? join(homedir(), ".cache"), "hutch-build");
   const source = given("HUTCH_LLAMA_SOURCE");
+  const signingKey = given("HUTCH_SIGNING_KEY");
   const childEnv: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && !name.startsWith("GIT_")) childEnv[name] = value;
@@ -32,6 +35,7 @@ export function readBuildEnvironment(
   return {
     cache: resolve(cache),
     llamaSource: source === undefined ? undefined : resolve(source),
+    signingKey: signingKey === undefined ? undefined : resolve(signingKey),
     cc: given("CC"),
     cxx: given("CXX"),
     compilerFlags: {

@@ -19,6 +19,8 @@ export interface BuildOptions {
   readonly clean: boolean;
   /** Also the programs that bench/ compares with. */
   readonly peers: boolean;
+  /** Archives for these targets (`all`, `native`, a list) besides dist/hutch; undefined: none. */
+  readonly release: string | undefined;
 }
 
 export const help = `Builds hutch: the native libraries, then dist/hutch.
@@ -32,15 +34,26 @@ Usage: bun build.ts [flags]
   --jobs N         compile N files at once (default: all CPUs)
   --clean          discard compiled objects first
   --peers          also llama-bench, llama-batched-bench, llama-server (dist/peers), for bench/
+  --release        also archives, checksums and install.sh (dist/release)
+  --targets LIST   what --release is made for: all (default), native, or a list like linux-x64
   --help           this text
 
 Variables: HUTCH_BUILD_CACHE (default ~/.cache/hutch-build), HUTCH_LLAMA_SOURCE (a source tree to
-build instead of the pinned one), CC, CXX, CFLAGS, CXXFLAGS, LDFLAGS. See docs/building.md.
+build instead of the pinned one), HUTCH_SIGNING_KEY (file with the key that signs a release), CC, CXX,
+CFLAGS, CXXFLAGS, LDFLAGS. See docs/building.md.
 `;
 
 /** @throws BuildError naming the flag that is unknown or has an unusable value. */
 export function parseBuildOptions(args: readonly string[]): BuildOptions {
   const values = parse(args);
+  if (values.targets !== undefined && !values.release) {
+    throw new BuildError("--targets goes with --release only");
+  }
+  if (values.release && (values.dev || values["native-only"])) {
+    throw new BuildError(
+      "--release is for all CPUs, and of executables: not with --dev, --native-only",
+    );
+  }
   return {
     help: values.help ?? false,
     nativeOnly: values["native-only"] ?? false,
@@ -49,6 +62,7 @@ export function parseBuildOptions(args: readonly string[]): BuildOptions {
     jobs: parseJobs(values.jobs),
     clean: values.clean ?? false,
     peers: values.peers ?? false,
+    release: values.release ? (values.targets ?? "all") : undefined,
   };
 }
 
@@ -66,6 +80,8 @@ function parse(args: readonly string[]) {
         jobs: { ...text, short: "j" },
         clean: flag,
         peers: flag,
+        release: flag,
+        targets: text,
       },
     }).values;
   } catch (error) {

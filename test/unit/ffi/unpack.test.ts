@@ -266,6 +266,31 @@ describe("libraryFolder", () => {
     expect(existsSync(cacheFolder)).toBe(false);
   });
 
+  test("links GPU backends that lie beside the executable, and drops links to what is gone", () => {
+    const place = join(base, "place");
+    mkdirSync(place);
+    const executable = join(place, "hutch");
+    for (const name of ["hutch", "libggml-cuda.so", "libother.so"]) {
+      writeFileSync(join(place, name), name);
+    }
+    const open = () => libraryFolder({ cacheFolder, tempFolder }, libraries, executable);
+    expect(readFileSync(join(open(), "libggml-cuda.so"), "utf8")).toBe("libggml-cuda.so");
+    expect(readdirSync(open())).not.toContain("libother.so");
+    rmSync(join(place, "libggml-cuda.so"));
+    expect(held(open())).toEqual(contents);
+    // Others could have put it there.
+    writeFileSync(join(place, "libggml-vulkan.so"), "");
+    chmodSync(join(place, "libggml-vulkan.so"), 0o666);
+    expect(held(open())).toEqual(contents);
+  });
+
+  test("says that an executable was made without libraries", () => {
+    const none: EmbeddedLibraries = { kind: "none", platform: "linux-arm64" };
+    expect(() => libraryFolder({ cacheFolder, tempFolder }, none)).toThrow(
+      "this hutch for linux-arm64 was made without them",
+    );
+  });
+
   test("in the source tree it is dist/lib, which has to be built first", () => {
     const folder = join(base, "dist", "lib");
     const source: EmbeddedLibraries = { kind: "folder", folder };

@@ -11,6 +11,7 @@ const defaults = {
   jobs: expect.any(Number),
   clean: false,
   peers: false,
+  release: undefined,
 } as const;
 
 test("without flags everything is built, with every GPU backend that can be", () => {
@@ -21,6 +22,11 @@ test("each flag sets its own option", () => {
   expect(
     parseBuildOptions(["--native-only", "--dev", "--jobs", "3", "--clean", "--peers"]),
   ).toEqual({ ...defaults, nativeOnly: true, dev: true, jobs: 3, clean: true, peers: true });
+});
+
+test("a release is for all targets, unless they are named", () => {
+  expect(parseBuildOptions(["--release"]).release).toBe("all");
+  expect(parseBuildOptions(["--release", "--targets", "native"]).release).toBe("native");
 });
 
 test.each([
@@ -38,6 +44,8 @@ test.each([
   [["--gpu", "cuda,opencl"], '"opencl"'],
   [["--jobs", "0"], '--jobs "0"'],
   [["--jobs", "many"], '--jobs "many"'],
+  [["--targets", "all"], "--targets"],
+  [["--release", "--dev"], "--dev"],
 ])("%p is refused by name", (args, named) => {
   expect(() => parseBuildOptions(args)).toThrow(BuildError);
   expect(() => parseBuildOptions(args)).toThrow(named);
