@@ -7,7 +7,7 @@ import { displayName } from "../model/name.ts";
 import { flagText, isOn, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { localStore, nameArgument } from "./local-store.ts";
+import { localStore, nameArgument, storeWith } from "./local-store.ts";
 import { Progress } from "./terminal/progress.ts";
 
 /** Shows blobs as they go by. */
@@ -25,7 +25,7 @@ export async function exportArchive(context: Context, parsed: ParsedArguments): 
     using progress = new Progress(context, { quiet: isOn(parsed, "quiet") });
     const target = { folder: dirname(path), path };
     try {
-      await exportModel(localStore(context), name, target, show(progress, "writing"));
+      await exportModel(await storeWith(context, [model]), name, target, show(progress, "writing"));
     } catch (error) {
       if (!(error instanceof ModelNotFoundError)) throw error;
       throw new ModelNotFoundError(`model '${model}' not found`, { cause: error });

@@ -1,7 +1,9 @@
 /** The store of this machine, for commands that work on it and never ask a server. */
+import { guideAsset } from "../../ffi/assets.ts";
 import { UsageError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
-import { isValidName, type ModelName, parseName } from "../model/name.ts";
+import { installGuide, isGuide } from "../model/guide.ts";
+import { displayName, isValidName, type ModelName, parseName } from "../model/name.ts";
 import { Store } from "../model/store.ts";
 import type { Context } from "./context.ts";
 
@@ -15,4 +17,14 @@ export function nameArgument(text: string): ModelName {
 /** The store of this machine; these commands never ask a server. */
 export function localStore({ config }: Context): Store {
   return new Store(config.modelsFolder, { noPrune: config.noPrune, logger: silentLogger });
+}
+
+/** The same, for commands that name models: the embedded one is there when it is named. */
+export async function storeWith(context: Context, names: readonly string[]): Promise<Store> {
+  const store = localStore(context);
+  const guide = guideAsset();
+  if (guide !== undefined && names.some((name) => isGuide(displayName(parseName(name))))) {
+    await installGuide(store, guide);
+  }
+  return store;
 }

@@ -14,7 +14,7 @@ import {
 import { flagText, isOn, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { localStore } from "./local-store.ts";
+import { localStore, storeWith } from "./local-store.ts";
 import { Progress } from "./terminal/progress.ts";
 import { pullModel } from "./transfer.ts";
 
@@ -41,7 +41,7 @@ export async function lock(context: Context, parsed: ParsedArguments): Promise<n
     return lines.length === 0 ? exitCodes.ok : exitCodes.drift;
   }
   if (parsed.positionals.length === 0) throw new UsageError("lock: name the models to pin");
-  const store = localStore(context);
+  const store = await storeWith(context, parsed.positionals);
   const before: Lock = existsSync(file) ? readLock(parsed) : { version: 1, models: [] };
   const models = parsed.positionals.map((name) => lockModel(store, name));
   const temporary = `${file}.${process.pid}.tmp`;

@@ -12,7 +12,7 @@ import { type BlobVerdict, modelsOf, planVerification, verifyBlob } from "../mod
 import { isOn, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { localStore, nameArgument } from "./local-store.ts";
+import { nameArgument, storeWith } from "./local-store.ts";
 import { readLock } from "./lock.ts";
 import { Progress } from "./terminal/progress.ts";
 
@@ -26,7 +26,7 @@ function requireModel(store: Store, name: ModelName, text: string): void {
 }
 
 export async function verify(context: Context, parsed: ParsedArguments): Promise<number> {
-  const store = localStore(context);
+  const store = await storeWith(context, parsed.positionals);
   const [text] = parsed.positionals;
   const changed = isOn(parsed, "lock") ? drift(store, readLock(parsed)) : [];
   for (const line of changed) context.out(`${line}\n`);

@@ -1,6 +1,6 @@
 /** Blobs, create, show, tags, copy and delete through the application (api.md 9 and 10). */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { type Application, masked, openApplication } from "../support/application.ts";
 import { ggufBytes } from "../support/gguf.ts";
 
@@ -208,13 +208,17 @@ describe("copy and delete", () => {
 });
 
 describe("the embedded model", () => {
-  test("is installed when somebody asks for it, and not before", async () => {
+  const ggufPath = `${process.env.TMPDIR ?? "/tmp"}/hutch-guide-${process.pid}.gguf`;
+  beforeEach(async () => {
     await application[Symbol.asyncDispose]();
-    const ggufPath = `${process.env.TMPDIR ?? "/tmp"}/hutch-guide-${process.pid}.gguf`;
     await Bun.write(ggufPath, ggufBytes());
     const guide = { ggufPath, template: "{{ .Prompt }}", params: '{"top_k":1}', license: "MIT" };
     application = openApplication({ guide });
     expect(await names()).toEqual([]);
+  });
+  afterEach(() => rmSync(ggufPath));
+
+  test("is installed when somebody asks for it, and not before", async () => {
     const { body } = await application.post("/api/generate", {
       model: "guide",
       prompt: "x",
@@ -223,7 +227,19 @@ describe("the embedded model", () => {
     expect(body).toMatchObject({ model: "guide", response: "Hello there" });
     expect(await names()).toEqual(["guide:latest"]);
     expect(application.engine.requests[0]?.sampling.topK).toBe(1);
-    await Bun.file(ggufPath).delete();
-    expect(existsSync(ggufPath)).toBe(false);
+  });
+
+  test("is pulled from the executable, and only as it was locked", async () => {
+    const digest = "0".repeat(64);
+    expect(await application.post("/api/pull", { model: "guide", digest })).toEqual({
+      status: 409,
+      body: {
+        error: expect.stringMatching(/^pull "guide:latest": this hutch has .*locked is 0{12}$/),
+      },
+    });
+    expect(await application.lines("/api/pull", { model: "guide" })).toEqual([
+      { status: "success" },
+    ]);
+    expect(await names()).toEqual(["guide:latest"]);
   });
 });

@@ -1,8 +1,10 @@
 /** `POST /api/pull` and `POST /api/push` (api.md 11). */
 import { Elysia } from "elysia";
-import { ModelNameError, ModelRequiredError, RegistryError } from "../../errors.ts";
+import { LockError, ModelNameError, ModelRequiredError, RegistryError } from "../../errors.ts";
 import { createModel } from "../../model/create/create.ts";
+import { type GuideAsset, installGuide, isGuide } from "../../model/guide.ts";
 import {
+  displayName,
   fullName,
   isValidName,
   type ModelName,
@@ -12,6 +14,7 @@ import {
 } from "../../model/name.ts";
 import { pullModel, type TransferStatus } from "../../model/registry/pull.ts";
 import { pushModel } from "../../model/registry/push.ts";
+import type { Store } from "../../model/store.ts";
 import type { FakeModels, ServerDeps } from "../deps.ts";
 import { createTools } from "./create-tools.ts";
 import { errorBody, errorResponse } from "./errors.ts";
@@ -49,11 +52,13 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
   if (raw === "") throw new ModelNameError("invalid model name");
   const name = parseName(pullForm(splitReference(raw)));
   if (!isValidName(name)) throw new ModelNameError("invalid model name");
-  const { store, transfers } = deps;
+  const { store, transfers, guide, fake } = deps;
   const insecure = body.insecure === true;
-  const pinned = body.digest ? { digest: body.digest } : {};
-  const { fake } = deps;
   if (fake !== undefined) return answer(() => provided(fake, name), body, request);
+  if (guide !== undefined && isGuide(displayName(name))) {
+    return answer(() => pullGuide(store, guide, body.digest), body, request);
+  }
+  const pinned = body.digest ? { digest: body.digest } : {};
   return answer(
     (signal) =>
       pullModel({
@@ -77,6 +82,22 @@ async function* provided(fake: FakeModels, name: ModelName): AsyncGenerator<Tran
   if (!fake.provide(name)) throw new RegistryError("pull model manifest: file does not exist");
   yield { status: "verifying sha256 digest" };
   yield { status: "writing manifest" };
+  yield { status: "success" };
+}
+
+/** The embedded model comes from the executable, whatever a registry has under its name. */
+async function* pullGuide(
+  store: Store,
+  guide: GuideAsset,
+  digest: string | undefined,
+): AsyncGenerator<TransferStatus> {
+  const name = parseName("guide");
+  await installGuide(store, guide);
+  const there = store.manifest(name)?.digest ?? "";
+  if (digest && there !== digest) {
+    const [has, locked] = [there.slice(0, 12), digest.slice(0, 12)];
+    throw new LockError(`pull "guide:latest": this hutch has ${has}, locked is ${locked}`);
+  }
   yield { status: "success" };
 }
 

@@ -111,6 +111,14 @@ describe("the commands", () => {
     expect(await runOn(context, "lock", ["--check", "--lock-file", file])).toBe(0);
   });
 
+  test("lock pins the embedded model before anybody has used it", async () => {
+    await using empty = await temporaryFolder();
+    const own = join(empty.path, "own.lock");
+    const context = testContext({ env: { HUTCH_MODELS: join(empty.path, "models") } });
+    expect(await runOn(context, "lock", ["guide", "--lock-file", own])).toBe(0);
+    expect(await runOn(context, "lock", ["--check", "--lock-file", own])).toBe(0);
+  });
+
   test("verify --lock says what is not as pinned", async () => {
     const context = testContext({ env: env() });
     const store = new Store(env().HUTCH_MODELS, { noPrune: true, logger: silentLogger });
