@@ -71,19 +71,18 @@ Ollama's HTTP API, with a few things more. A running server describes it all, ev
 answer, as an OpenAPI document:
 
 \`\`\`sh
-curl -s $HUTCH/openapi.json
+curl -s http://127.0.0.1:11434/openapi.json
 \`\`\`
 
-Here and below \`$HUTCH\` is the server's address, as a rule \`http://127.0.0.1:11434\`. This page is made from
-the same list of routes and schemas by \`bun run docs\`; what is hutch's own is explained in
+This page is made from the same list of routes and schemas by \`bun run docs\`; what is hutch's own is explained in
 [additions.md](additions.md).
 
 ## Asking
 
 \`\`\`sh
-curl -s $HUTCH/api/generate -d '{"model": "guide", "prompt": "What can you do?", "stream": false}'
-curl -s $HUTCH/api/chat -d '{"model": "guide", "messages": [{"role": "user", "content": "Hello"}]}'
-curl -s $HUTCH/api/embed -d '{"model": "guide", "input": ["one text", "another"]}'
+curl -s http://127.0.0.1:11434/api/generate -d '{"model": "guide", "prompt": "What can you do?", "stream": false}'
+curl -s http://127.0.0.1:11434/api/chat -d '{"model": "guide", "messages": [{"role": "user", "content": "Hello"}]}'
+curl -s http://127.0.0.1:11434/api/embed -d '{"model": "guide", "input": ["one text", "another"]}'
 \`\`\`
 
 Any client of Ollama's works. In JavaScript (\`npm install ollama\`):
@@ -91,7 +90,7 @@ Any client of Ollama's works. In JavaScript (\`npm install ollama\`):
 \`\`\`js
 import { Ollama } from "ollama";
 
-const client = new Ollama({ host: process.env.HUTCH });
+const client = new Ollama({ host: "http://127.0.0.1:11434" });
 const messages = [{ role: "user", content: "Hello" }];
 for await (const piece of await client.chat({ model: "guide", messages, stream: true })) {
   process.stdout.write(piece.message.content);
@@ -101,10 +100,9 @@ for await (const piece of await client.chat({ model: "guide", messages, stream: 
 In Python (\`pip install ollama\`):
 
 \`\`\`python
-import os
 from ollama import Client
 
-client = Client(host=os.environ["HUTCH"])
+client = Client(host="http://127.0.0.1:11434")
 answer = client.chat(model="guide", messages=[{"role": "user", "content": "Hello"}])
 print(answer.message.content)
 \`\`\`
