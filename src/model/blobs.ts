@@ -151,8 +151,12 @@ export class Blobs {
     this.#reuse(digest);
   }
 
+  /** Called before a blob is looked for that a manifest is going to name. */
+  protected announce(_digest: Digest): void {}
+
   /** Refreshes a blob's time, so that start-up pruning leaves it alone; false when it is missing. */
   #reuse(digest: Digest): boolean {
+    this.announce(digest);
     try {
       const now = new Date();
       utimesSync(this.blobPath(digest), now, now);

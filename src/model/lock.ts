@@ -17,16 +17,28 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { errorMessage, StoreError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import { ensureFolder } from "./files.ts";
 
 /** Silence after which an owner counts as gone, milliseconds. */
 export const expiryMs = 20_000;
-const refreshMs = 2_000;
+/** How often an owner shows that it lives, milliseconds. */
+export const refreshMs = 2_000;
+
+/** How long a command waits for another process to finish its change, milliseconds. */
+const longestWaitMs = 15_000;
+const lockPollMs = 5;
 
 const OwnerShape = t.Object({ pid: t.Integer(), host: t.String(), token: t.String() });
 
+/** What an owner writes of itself: one line. */
+export function ownerText(token: string): string {
+  return `${JSON.stringify({ pid: process.pid, host: hostname(), token })}\n`;
+}
+
 /** Text of a lock file; undefined when it is not there. */
-function readOwner(path: string): { text: string; modifiedAt: number } | undefined {
+export function readOwner(path: string): { text: string; modifiedAt: number } | undefined {
   try {
     return { text: readFileSync(path, "utf8"), modifiedAt: statSync(path).mtimeMs };
   } catch {
@@ -43,8 +55,8 @@ function processExists(pid: number): boolean {
   }
 }
 
-/** Whether a lock's owner will not come back. */
-function isAbandoned({ text, modifiedAt }: { text: string; modifiedAt: number }): boolean {
+/** Whether an owner will not come back. */
+export function isAbandoned({ text, modifiedAt }: { text: string; modifiedAt: number }): boolean {
   if (Date.now() - modifiedAt > expiryMs) return true;
   let owner: unknown;
   try {
@@ -73,7 +85,7 @@ export class FileLock implements Disposable {
   static take(path: string): FileLock | undefined {
     ensureFolder(dirname(path));
     const token = randomBytes(12).toString("hex");
-    const text = `${JSON.stringify({ pid: process.pid, host: hostname(), token })}\n`;
+    const text = ownerText(token);
     const pending = `${path}-${token}`;
     writeFileSync(pending, text, { flag: "wx", mode: 0o644 });
     try {
@@ -131,5 +143,30 @@ function removeAbandoned(path: string, text: string, aside: string): void {
     // A third process has it by now; the one whose lock was moved notices at its next refresh.
   } finally {
     rmSync(aside, { force: true });
+  }
+}
+
+/**
+ * Runs something that no other process may do at the same time. For what takes milliseconds: it blocks.
+ * @throws StoreError when another process has the lock for too long
+ */
+export function alone<T>(path: string, logger: Logger, action: () => T): T {
+  const end = Date.now() + longestWaitMs;
+  for (;;) {
+    using lock = tryLock(path, logger);
+    if (lock !== undefined) return action();
+    if (Date.now() > end) throw new StoreError("the store is locked by another process");
+    Bun.sleepSync(lockPollMs);
+  }
+}
+
+/** Undefined while another process has it; something without effect where there can be no locks. */
+function tryLock(path: string, logger: Logger): Disposable | undefined {
+  try {
+    return FileLock.take(path);
+  } catch (error) {
+    // File systems without hard links: one server alone works there too.
+    logger.debug("no lock", { path, error: errorMessage(error) });
+    return { [Symbol.dispose]: () => {} };
   }
 }

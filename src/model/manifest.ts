@@ -151,3 +151,10 @@ export function renderConfig(config: ModelConfig): string {
     false,
   )}\n`;
 }
+
+/** Digests that a manifest mentions, in canonical form. */
+export function digestsOf(manifest: Manifest): Set<string> {
+  const digests = manifest.layers.map(({ digest }) => digest);
+  if (manifest.config !== undefined) digests.push(manifest.config.digest);
+  return new Set(digests.map((digest) => digest.replace("sha256-", "sha256:").toLowerCase()));
+}

@@ -7,10 +7,12 @@ import { dirname, join, resolve } from "node:path";
 import { errorMessage, ModelNotFoundError, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { Blobs } from "./blobs.ts";
-import { parseDigest } from "./digest.ts";
+import { type Digest, parseDigest } from "./digest.ts";
 import { ensureFolder, PendingFile } from "./files.ts";
-import { FileLock } from "./lock.ts";
+import { Lease, leasedDigests } from "./leases.ts";
+import { alone } from "./lock.ts";
 import {
+  digestsOf,
   type Layer,
   largestManifest,
   type Manifest,
@@ -38,10 +40,6 @@ export interface StoredManifest {
   readonly modifiedAt: number;
 }
 
-/** How long a command waits for another process to finish its change, milliseconds. */
-const longestWaitMs = 15_000;
-const lockPollMs = 5;
-
 export class Store extends Blobs {
   readonly root: string;
   readonly #manifests: string;
@@ -50,6 +48,8 @@ export class Store extends Blobs {
   /** Manifests that were read, by file; void when the file has changed. */
   readonly #read = new Map<string, { readonly stamp: string; readonly found: StoredManifest }>();
   readonly #logger: Logger;
+  /** Of models that this process makes now. */
+  readonly #leases = new Set<Lease>();
 
   constructor(root: string, options: { noPrune: boolean; logger: Logger }) {
     super(join(resolve(root), "blobs"));
@@ -84,9 +84,17 @@ export class Store extends Blobs {
     }
   }
 
-  /** Stores a manifest as it is; unlike `writeManifest` it removes nothing. */
-  putManifestBytes(name: ModelName, bytes: Uint8Array): void {
-    this.#writeManifestBytes(this.stored(name), bytes);
+  /**
+   * Stores a manifest as it is, unless a blob is missing; unlike `writeManifest` it removes nothing.
+   * @param needed what the manifest mentions
+   * @returns the missing ones: with any, nothing was written
+   */
+  putManifestBytes(name: ModelName, bytes: Uint8Array, needed: readonly Digest[]): Digest[] {
+    return this.#alone(() => {
+      const lost = needed.filter((digest) => !this.hasBlob(digest));
+      if (lost.length === 0) this.#writeManifestBytes(this.stored(name), bytes);
+      return lost;
+    });
   }
 
   /** Digests that a stored model mentions; none when there is no readable manifest. */
@@ -167,8 +175,35 @@ export class Store extends Blobs {
     });
   }
 
-  /** Writes a manifest, then removes layers that only the old one mentioned. */
-  writeManifest(name: ModelName, config: Layer, layers: readonly Layer[]): void {
+  /**
+   * A lease on every blob that is stored, reused or touched until it is given back: neither deletions
+   * nor pruning take those, here or in another process.
+   */
+  lease(): Disposable {
+    const lease = new Lease(this.blobFolder, (ended) => this.#leases.delete(ended));
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  protected override announce(digest: Digest): void {
+    const leases = [...this.#leases].filter((lease) => !lease.has(digest));
+    if (leases.length === 0) return;
+    // Alone: whoever is removing has either gone or will see the lease.
+    this.#alone(() => {
+      for (const lease of leases) lease.add(digest);
+    });
+  }
+
+  /**
+   * Writes a manifest, then removes layers that only the old one mentioned.
+   * @param lease of this model, which ends with the manifest: what is no part of it may go
+   */
+  writeManifest(
+    name: ModelName,
+    config: Layer,
+    layers: readonly Layer[],
+    lease?: Disposable,
+  ): void {
     this.#alone(() => {
       // What was there when the model was begun may have gone with another model's deletion.
       const lost = [config, ...layers].find(({ digest }) => !this.hasBlob(parseDigest(digest)));
@@ -179,34 +214,14 @@ export class Store extends Blobs {
       }
       const old = this.#tryManifest(name);
       this.#writeManifestBytes(name, renderManifest(config, layers));
+      lease?.[Symbol.dispose]();
       if (old !== undefined && !this.#noPrune) this.#removeUnmentioned(digestsOf(old.manifest));
     });
   }
 
-  /**
-   * Runs something that no other process may do at the same time: between finding that nobody needs a
-   * blob and removing it, nobody may come to need it. Takes milliseconds; readers never wait.
-   */
+  /** Between finding that nobody needs a blob and removing it, nobody may come to need it. */
   #alone<T>(action: () => T): T {
-    const path = join(this.blobFolder, "store.lock");
-    const end = Date.now() + longestWaitMs;
-    for (;;) {
-      using lock = this.#tryLock(path);
-      if (lock !== undefined) return action();
-      if (Date.now() > end) throw new StoreError("the store is locked by another process");
-      Bun.sleepSync(lockPollMs);
-    }
-  }
-
-  /** Undefined while another process has it; something without effect where there can be no locks. */
-  #tryLock(path: string): Disposable | undefined {
-    try {
-      return FileLock.take(path);
-    } catch (error) {
-      // File systems without hard links: one server alone works there too.
-      this.#logger.debug("no lock", { path, error: errorMessage(error) });
-      return { [Symbol.dispose]: () => {} };
-    }
+    return alone(join(this.blobFolder, "store.lock"), this.#logger, action);
   }
 
   #tryManifest(name: ModelName): StoredManifest | undefined {
@@ -232,14 +247,15 @@ export class Store extends Blobs {
   copy(source: ModelName, target: ModelName): void {
     const from = this.stored(source);
     const to = this.stored(target);
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(this.#manifestFile(from));
-    } catch (cause) {
-      throw new ModelNotFoundError(`model "${displayName(from)}" not found`, { cause });
-    }
-    if (manifestPath(from) === manifestPath(to)) return;
-    this.#writeManifestBytes(to, bytes);
+    this.#alone(() => {
+      let bytes: Buffer;
+      try {
+        bytes = readFileSync(this.#manifestFile(from));
+      } catch (cause) {
+        throw new ModelNotFoundError(`model "${displayName(from)}" not found`, { cause });
+      }
+      if (manifestPath(from) !== manifestPath(to)) this.#writeManifestBytes(to, bytes);
+    });
   }
 
   /** Removes a model and the blobs that no other readable manifest mentions. @throws ModelNotFoundError */
@@ -263,7 +279,7 @@ export class Store extends Blobs {
   }
 
   #removeUnmentioned(candidates: ReadonlySet<string>): void {
-    const mentioned = new Set<string>();
+    const mentioned = leasedDigests(this.blobFolder);
     for (const { manifest } of this.manifests()) {
       for (const digest of digestsOf(manifest)) mentioned.add(digest);
     }
@@ -296,7 +312,8 @@ export class Store extends Blobs {
    * Afterwards the folders of a store are there, as the first start of the reference leaves them.
    */
   prune(): { blobs: number; removed: number } {
-    const counts = this.#prune();
+    const counts =
+      this.#noPrune || !existsSync(this.blobFolder) ? this.#prune() : this.#pruneAlone();
     for (const folder of [this.blobFolder, this.#manifests]) {
       try {
         ensureFolder(folder);
@@ -307,6 +324,16 @@ export class Store extends Blobs {
     return counts;
   }
 
+  /** A store that another process changes all the time is pruned at another start. */
+  #pruneAlone(): { blobs: number; removed: number } {
+    try {
+      return this.#alone(() => this.#prune());
+    } catch (error) {
+      this.#logger.warn("not pruning", { error: errorMessage(error) });
+      return { blobs: this.#blobEntries().length, removed: 0 };
+    }
+  }
+
   #prune(): { blobs: number; removed: number } {
     const entries = this.#blobEntries();
     for (const entry of entries) {
@@ -314,7 +341,7 @@ export class Store extends Blobs {
       renameSync(join(this.blobFolder, entry), join(this.blobFolder, entry.replace(":", "-")));
     }
     if (this.#noPrune) return { blobs: entries.length, removed: 0 };
-    const mentioned = new Set<string>();
+    const mentioned = leasedDigests(this.blobFolder);
     for (const name of this.names()) {
       try {
         const found = this.manifest(name);
@@ -342,18 +369,12 @@ export class Store extends Blobs {
     return { blobs: entries.length, removed };
   }
 
+  /** Files of the store; those of whoever works on it now are none. */
   #blobEntries(): string[] {
     try {
-      return readdirSync(this.blobFolder);
+      return readdirSync(this.blobFolder).filter((name) => !/^(store\.lock|lease-)/.test(name));
     } catch {
       return []; // no store yet
     }
   }
-}
-
-/** Digests that a manifest mentions, in canonical form. */
-function digestsOf(manifest: Manifest): Set<string> {
-  const digests = manifest.layers.map(({ digest }) => digest);
-  if (manifest.config !== undefined) digests.push(manifest.config.digest);
-  return new Set(digests.map((digest) => digest.replace("sha256-", "sha256:").toLowerCase()));
 }

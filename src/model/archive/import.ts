@@ -31,10 +31,14 @@ export async function importModels(
 ): Promise<ModelName[]> {
   const added = new Set<Digest>();
   try {
+    using _lease = store.lease();
     const index = await readEntries(store, path, added, onProgress);
     const models = readIndex(index, as);
-    const checked = models.map((model) => ({ ...model, bytes: checkedManifest(store, model) }));
-    for (const { name, bytes } of checked) store.putManifestBytes(name, bytes);
+    const checked = models.map((model) => ({ ...model, ...checkedManifest(store, model) }));
+    for (const { name, bytes, blobs } of checked) {
+      const [lost] = store.putManifestBytes(name, bytes, blobs);
+      if (lost !== undefined) throw new ArchiveError(`${lost} was removed meanwhile, try again`);
+    }
     return checked.map(({ name }) => store.stored(name));
   } finally {
     // Manifests lie among the blobs of an archive; in the store they have their own place.
@@ -105,8 +109,8 @@ async function takeBlob(
   added: Set<Digest>,
   onProgress: (progress: ArchiveProgress) => void,
 ): Promise<void> {
+  store.touch(digest);
   if (store.hasBlob(digest)) {
-    store.touch(digest);
     await body.cancel();
     return;
   }
@@ -123,7 +127,10 @@ async function takeBlob(
 }
 
 /** The manifest of an archived model, when everything that it names is there. */
-function checkedManifest(store: Store, { manifest, name }: ArchivedModel): Uint8Array {
+function checkedManifest(
+  store: Store,
+  { manifest, name }: ArchivedModel,
+): { bytes: Uint8Array; blobs: Digest[] } {
   const path = store.blobPath(manifest);
   const size = Bun.file(path).size;
   if (!store.hasBlob(manifest)) throw new ArchiveError(`the archive has no manifest ${manifest}`);
@@ -140,5 +147,5 @@ function checkedManifest(store: Store, { manifest, name }: ArchivedModel): Uint8
       throw new ArchiveError(`${blob.digest} has ${there} bytes, the manifest says ${blob.size}`);
     }
   }
-  return bytes;
+  return { bytes, blobs: blobs.map(({ digest }) => digest) };
 }

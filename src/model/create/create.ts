@@ -32,6 +32,7 @@ export async function* createModel(
   const name = store.stored(checkCreateRequest(request));
   // A template that does not parse is told before anything is copied or converted.
   if (request.template) tools.checkTemplate(request.template);
+  using lease = store.lease();
   const parts = yield* baseParts(store, request, tools);
   yield* addAdapters(store, parts, request.adapters ?? {}, tools);
   yield* quantizeModel(store, parts, request.quantize, tools);
@@ -43,7 +44,7 @@ export async function* createModel(
   const { layer } = store.putBytes(renderConfig(config), mediaTypes.config);
   tools.signal.throwIfAborted();
   yield { status: "writing manifest" };
-  store.writeManifest(name, layer, parts.layers);
+  store.writeManifest(name, layer, parts.layers, lease);
   yield { status: "success" };
 }
 

@@ -7,7 +7,7 @@ import { type Digest, digestOf } from "../digest.ts";
 import { displayName, type ModelName } from "../name.ts";
 import type { Store } from "../store.ts";
 import { findShards, refusesShards } from "./hub.ts";
-import { fetchManifest, type RemoteManifest } from "./remote-manifest.ts";
+import { fetchManifest, type RemoteBlob, type RemoteManifest } from "./remote-manifest.ts";
 import { RegistrySession } from "./session.ts";
 import { checkSpace } from "./space.ts";
 import type { Transfers } from "./transfers.ts";
@@ -79,7 +79,6 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
     yield* pullShards(request, request.create, session, name.tag);
     return;
   }
-  const needed = () => manifest.blobs.filter(({ digest }) => !store.hasBlob(digest));
   if (manifest.tensors) {
     // The reference's words where it lacks that engine too.
     throw new RegistryError(
@@ -87,38 +86,50 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
     );
   }
   checkSpace(store, manifest.blobs);
-  const timer = setInterval(() => {
+  yield* storeWhole(request, session, name, manifest);
+  yield* removeUnused(store, before, new Set(manifest.blobs.map(({ digest }) => digest)));
+  yield { status: "success" };
+}
+
+/** Fetches what a manifest names and writes it when all is there: no list shows a model with holes. */
+async function* storeWhole(
+  { store, transfers, signal }: TransferRequest,
+  session: RegistrySession,
+  name: ModelName,
+  manifest: RemoteManifest,
+): AsyncGenerator<TransferStatus> {
+  async function* fetchBlob(blob: RemoteBlob): AsyncGenerator<TransferStatus> {
+    for await (const progress of transfers.downloads.fetch(session, blob, signal)) {
+      yield blobStatus("pulling", progress);
+    }
+  }
+  using _lease = store.lease();
+  const touch = () => {
     for (const { digest } of manifest.blobs) store.touch(digest);
-  }, touchMs);
+  };
+  const timer = setInterval(touch, touchMs);
   timer.unref();
+  touch();
   try {
     for (const blob of manifest.blobs) {
-      for await (const progress of transfers.downloads.fetch(session, blob, signal)) {
-        yield blobStatus("pulling", progress);
-      }
+      yield* fetchBlob(blob);
       store.touch(blob.digest);
       transfers.downloads.tidy(blob.digest);
     }
     yield { status: "verifying sha256 digest" };
     yield { status: "writing manifest" };
+    const digests = manifest.blobs.map(({ digest }) => digest);
     for (let round = 1; ; round++) {
-      store.putManifestBytes(name, manifest.bytes);
-      // Another process may have removed a blob that no manifest mentioned until now.
-      const gone = needed();
-      if (gone.length === 0) break;
+      // Another program may have removed a blob that no manifest mentioned until now.
+      const lost = store.putManifestBytes(name, manifest.bytes, digests);
+      if (lost.length === 0) return;
       if (round === mostRounds)
         throw new RegistryError("blobs vanish from the store while pulling");
-      for (const blob of gone) {
-        for await (const progress of transfers.downloads.fetch(session, blob, signal)) {
-          yield blobStatus("pulling", progress);
-        }
-      }
+      for (const blob of manifest.blobs) if (lost.includes(blob.digest)) yield* fetchBlob(blob);
     }
   } finally {
     clearInterval(timer);
   }
-  yield* removeUnused(store, before, new Set(manifest.blobs.map(({ digest }) => digest)));
-  yield { status: "success" };
 }
 
 /** A model that a hub keeps in shards: they are fetched like blobs, and made into one model here. */
@@ -130,14 +141,17 @@ async function* pullShards(
 ): AsyncGenerator<TransferStatus> {
   const shards = await findShards(session, tag, signal);
   checkSpace(store, shards);
-  for (const shard of shards) {
-    for await (const progress of transfers.downloads.fetch(session, shard, signal)) {
-      yield blobStatus("pulling", progress);
+  {
+    using _lease = store.lease();
+    for (const shard of shards) {
+      for await (const progress of transfers.downloads.fetch(session, shard, signal)) {
+        yield blobStatus("pulling", progress);
+      }
+      store.touch(shard.digest);
     }
-    store.touch(shard.digest);
+    yield { status: "verifying sha256 digest" };
+    yield* create(Object.fromEntries(shards.map(({ file, digest }) => [file, digest])));
   }
-  yield { status: "verifying sha256 digest" };
-  yield* create(Object.fromEntries(shards.map(({ file, digest }) => [file, digest])));
   // What was merged into one file is needed no more.
   if (!store.keepsUnused) store.removeUnmentioned(new Set(shards.map(({ digest }) => digest)));
 }
