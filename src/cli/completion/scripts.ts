@@ -28,18 +28,20 @@ complete -F _hutch hutch
 
 const zsh = `#compdef hutch
 _hutch() {
-  local -a found
-  local line text meaning
+  local -a found open
+  local line text meaning item
   for line in "\${(@f)$(hutch __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     text=\${line%%$'\\t'*}
     meaning=\${line#*$'\\t'}
     if [[ $text == ":files" ]]; then
       _files
     elif [[ -n $text ]]; then
-      found+=("\${text//:/\\\\:}:$meaning")
+      item="\${text//:/\\\\:}:$meaning"
+      # A flag that ends in "=" waits for its value: no blank behind it.
+      [[ $text == *= ]] && open+=("$item") || found+=("$item")
     fi
   done
-  _describe hutch found
+  _describe hutch found -- open -S ''
 }
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
   _hutch "$@"
