@@ -14,6 +14,7 @@ import { removeFolder, sha256 } from "../files.ts";
 import type { Progress } from "../progress.ts";
 import { tarGz } from "./archive.ts";
 import { executableFiles, gpuFiles, missingLibraries, neededGlibc } from "./contents.ts";
+import { installerText } from "./installer.ts";
 import { minisign, readSigningKey, type SigningKey } from "./minisign.ts";
 import { Lockfile, sbom } from "./sbom.ts";
 import { type Host, runsLibrariesOf, type Target } from "./targets.ts";
@@ -151,14 +152,6 @@ function installer(job: ReleaseJob, key: SigningKey | undefined): string {
   const glibc = neededGlibc(
     embedded.map(({ name }) => new Uint8Array(readFileSync(join(job.libraries, name)))),
   );
-  let text = readFileSync(join(job.root, "install.sh"), "utf8");
-  for (const [name, value] of [
-    ["public_key", key?.publicKey ?? ""],
-    ["needed_glibc", glibc ?? ""],
-  ] as const) {
-    const line = new RegExp(`^${name}=''$`, "m");
-    if (!line.test(text)) throw new BuildError(`install.sh has no line ${name}=''`);
-    text = text.replace(line, `${name}='${value}'`);
-  }
-  return text;
+  const text = readFileSync(join(job.root, "install.sh"), "utf8");
+  return installerText(text, { public_key: key?.publicKey ?? "", needed_glibc: glibc ?? "" });
 }
