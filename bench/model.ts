@@ -2,7 +2,7 @@
  * Makes a model to measure with: a llama of about 110 million seeded random weights in Q8_0, with the
  * vocabulary of Llama 2 from the vendored llama.cpp tree. Its text is nonsense, its speed is that of
  * any model of this shape, and it never ends by itself: `bun bench/model.ts OUT.gguf [--small]
- * [--vocab FILE]`; `--small` is one of 15 million.
+ * [--f16] [--vocab FILE]`; `--small` is one of 15 million, `--f16` one to quantise.
  */
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -10,14 +10,18 @@ import { parseArgs } from "node:util";
 import { readBuildEnvironment } from "../scripts/build/environment.ts";
 
 const { values, positionals } = parseArgs({
-  options: { vocab: { type: "string" }, small: { type: "boolean" } },
+  options: { vocab: { type: "string" }, small: { type: "boolean" }, f16: { type: "boolean" } },
   allowPositionals: true,
 });
 const shape = values.small
   ? { width: 288, layers: 6, heads: 6, headsKv: 6, inner: 768, context: 2048 }
   : { width: 768, layers: 12, heads: 12, headsKv: 4, inner: 2048, context: 8192 };
 const endToken = 2;
-const blockBytes = 34;
+/** Of matrices: number of the type, of the file type, and bytes of 32 weights. */
+const format = values.f16
+  ? { type: 1, fileType: 1, blockBytes: 64 }
+  : { type: 8, fileType: 7, blockBytes: 34 };
+const { blockBytes } = format;
 
 const valueSizes: Readonly<Record<number, number>> = {
   0: 1,
@@ -106,7 +110,7 @@ function metadata(): Buffer[] {
   return [
     Buffer.concat([text("general.architecture"), u32(8), text("llama")]),
     Buffer.concat([text("general.name"), u32(8), text("bench")]),
-    Buffer.concat([text("general.file_type"), u32(4), u32(7)]),
+    Buffer.concat([text("general.file_type"), u32(4), u32(format.fileType)]),
     Buffer.concat([text("llama.attention.layer_norm_rms_epsilon"), u32(6), f32(1e-5)]),
     ...Object.entries(numbers).map(([key, value]) =>
       Buffer.concat([text(`llama.${key}`), u32(4), u32(value)]),
@@ -145,13 +149,18 @@ function tensors(vocabulary: number): Tensor[] {
 const tensorBytes = ({ columns, rows }: Tensor): number =>
   rows === 0 ? columns * 4 : ((columns * rows) / 32) * blockBytes;
 
-/** Blocks of Q8_0 with values of a spread of about 0.02, the same for the same seed. */
+/** Blocks with values of a spread of about 0.02, the same for the same seed. */
 function randomBlocks(count: number): Buffer {
   const blocks = Buffer.alloc(count * blockBytes);
   let state = 42;
   for (let at = 0; at < blocks.length; at++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     blocks[at] = state >>> 24;
+  }
+  if (values.f16) {
+    // Sign and mantissa at random, the exponent that of 0.016 to 0.03.
+    for (let at = 1; at < blocks.length; at += 2) blocks[at] = 0x24 | ((blocks[at] ?? 0) & 0x83);
+    return blocks;
   }
   // 0x0c7b as half precision is about 0.000274: 0.02 over the spread of a byte.
   for (let block = 0; block < count; block++) blocks.writeUInt16LE(0x0c7b, block * blockBytes);
@@ -167,7 +176,7 @@ function vocabularyFile(): string {
 
 const [output] = positionals;
 if (output === undefined) {
-  console.error("usage: bun bench/model.ts OUT.gguf [--small] [--vocab FILE.gguf]");
+  console.error("usage: bun bench/model.ts OUT.gguf [--small] [--f16] [--vocab FILE.gguf]");
   process.exit(2);
 }
 const vocabulary = tokenizerEntries(readFileSync(values.vocab ?? vocabularyFile()));
@@ -179,7 +188,7 @@ let offset = 0;
 for (const tensor of list) {
   const { name, columns, rows } = tensor;
   const dimensions = rows === 0 ? [columns] : [columns, rows];
-  const type = rows === 0 ? 0 : 8;
+  const type = rows === 0 ? 0 : format.type;
   infos.push(
     Buffer.concat([text(name), u32(dimensions.length), ...dimensions.map(u64), u32(type)]),
     u64(offset),
