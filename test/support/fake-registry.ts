@@ -64,7 +64,8 @@ export function signatureOf(request: Request): "ok" | "bad" | "absent" {
   return verify(null, signed, publicKey, Buffer.from(signature, "base64")) ? "ok" : "bad";
 }
 
-export function startFakeRegistry(): FakeRegistry {
+/** @param certificate with it the registry speaks https */
+export function startFakeRegistry(certificate?: { key: string; cert: string }): FakeRegistry {
   const uploads = new Map<string, { bytes: Uint8Array; state: number }>();
   let uploadCount = 0;
   const uploadUrl = (url: URL, id: string) =>
@@ -131,6 +132,7 @@ export function startFakeRegistry(): FakeRegistry {
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
+    ...(certificate === undefined ? {} : { tls: certificate }),
     async fetch(request) {
       const url = new URL(request.url);
       const header = (name: string) => request.headers.get(name);

@@ -10,23 +10,32 @@ export function isRedirect(status: number): boolean {
   return [301, 302, 303, 307, 308].includes(status);
 }
 
+/** Where a registry may answer. */
+export interface Base {
+  readonly url: URL;
+  /** Whether its certificate must be signed by an authority that this machine trusts. */
+  readonly verified: boolean;
+}
+
 /**
- * Addresses to try, in order. `insecure` means plain http (registry.md 8). Some clients send it with
- * every pull (api.md 11), so a public name without a port is tried by https first.
+ * Addresses to try, in order. `insecure` means plain http (registry.md 8), and where none answers there,
+ * https with whatever certificate. Some clients send it with every pull (api.md 11), so a public name
+ * without a port is tried by https first, as if it had not been said.
  * @throws RegistryError when the name says `http://` and `insecure` is not set
  */
-export function registryBases(name: ModelName, insecure: boolean): URL[] {
+export function registryBases(name: ModelName, insecure: boolean): Base[] {
   if (name.scheme === "http" && !insecure) throw new RegistryError("insecure protocol http");
-  const address = (scheme: string) => {
+  const base = (scheme: string, verified: boolean): Base => {
     const text = `${scheme}://${name.host}/`;
     if (!URL.canParse(text)) throw new RegistryError(`"${name.host}" is no host of a registry`);
-    return new URL(text);
+    return { url: new URL(text), verified };
   };
-  if (!insecure) return [address("https")];
+  if (!insecure) return [base("https", true)];
+  if (name.scheme === "http") return [base("http", true)];
   const publicName = !name.host.includes(":") && /\.[A-Za-z][A-Za-z0-9-]*$/.test(name.host);
-  return publicName && name.scheme !== "http"
-    ? [address("https"), address("http")]
-    : [address("http")];
+  return publicName
+    ? [base("https", true), base("http", true)]
+    : [base("http", true), base("https", false)];
 }
 
 /** `namespace/model`: what a registry calls a repository. */

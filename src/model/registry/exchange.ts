@@ -16,6 +16,8 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** Longest wait for the head of the answer, milliseconds, when it is not the usual one. */
   readonly headWithinMs?: number;
+  /** Takes any certificate. */
+  readonly unverified?: boolean;
 }
 
 /** Sends a request. Rejects with a transient RegistryError when the network fails. */
@@ -47,16 +49,41 @@ function networkReason(error: unknown, url: URL): string {
       return "connection reset by peer";
     case "ETIMEDOUT":
       return `${target}: connection timed out`;
+    case "EPROTO":
+      return "http: server gave HTTP response to HTTPS client";
     default:
-      return errorMessage(error);
+      return certificateReason(code) ?? errorMessage(error);
   }
+}
+
+const unknownAuthority =
+  "certificate signed by unknown authority (name the authority's file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS where the server runs)";
+
+/** Codes of OpenSSL and BoringSSL for certificates, in Go's words. */
+const certificateReasons: Readonly<Record<string, string>> = {
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownAuthority,
+  UNABLE_TO_GET_ISSUER_CERT: unknownAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownAuthority,
+  SELF_SIGNED_CERT_IN_CHAIN: unknownAuthority,
+  DEPTH_ZERO_SELF_SIGNED_CERT: unknownAuthority,
+  CERT_HAS_EXPIRED: "certificate has expired or is not yet valid",
+  CERT_NOT_YET_VALID: "certificate has expired or is not yet valid",
+  ERR_TLS_CERT_ALTNAME_INVALID: "certificate is valid for other names than this one",
+};
+
+/** Undefined when the error is no refusal of a certificate. */
+function certificateReason(code: unknown): string | undefined {
+  const reason = typeof code === "string" ? certificateReasons[code] : undefined;
+  return reason && `tls: failed to verify certificate: x509: ${reason}`;
 }
 
 /** `Get "http://…": reason`, as Go's client words it. */
 function networkError(method: Method, url: URL, error: unknown): RegistryError {
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   const text = `${verb} "${url.href}": ${networkReason(error, url)}`;
-  return new RegistryError(text, { cause: error, transient: true });
+  // Certificates do not get better by trying again.
+  const refused = certificateReason((error as { code?: unknown }).code) !== undefined;
+  return new RegistryError(text, { cause: error, transient: !refused });
 }
 
 /** Runs something under a time limit that is its own error, not the caller's abort. */
@@ -88,7 +115,15 @@ export function createHttp(options: {
   const { proxies, userAgent, stallMs } = options;
   return {
     stallMs,
-    async send({ method, url, headers = {}, body, signal, headWithinMs = stallMs }) {
+    async send({
+      method,
+      url,
+      headers = {},
+      body,
+      signal,
+      headWithinMs = stallMs,
+      unverified = false,
+    }) {
       signal.throwIfAborted();
       const controller = new AbortController();
       const leave = () => controller.abort(signal.reason);
@@ -107,6 +142,7 @@ export function createHttp(options: {
           redirect: "manual",
           decompress: false,
           proxy: proxyFor(url, proxies) ?? "",
+          ...(unverified ? { tls: { rejectUnauthorized: false } } : {}),
           // Bun's own limit of five minutes would end long bodies; silence is watched by the readers.
           timeout: false,
         };

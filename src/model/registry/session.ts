@@ -8,6 +8,7 @@ import { Value } from "@sinclair/typebox/value";
 import { RegistryError } from "../../errors.ts";
 import type { ModelName } from "../name.ts";
 import {
+  type Base,
   isRedirect,
   locationOf,
   mostRedirects,
@@ -16,7 +17,14 @@ import {
   sameOrigin,
 } from "./address.ts";
 import { parseChallenge, tokenAuthorization, tokenUrl } from "./challenge.ts";
-import { abortReason, type Exchange, type Http, type Method, readBody } from "./exchange.ts";
+import {
+  abortReason,
+  type Exchange,
+  type Http,
+  type Method,
+  readBody,
+  StalledError,
+} from "./exchange.ts";
 import type { SigningKey } from "./key.ts";
 import { isTransientStatus, retryAfterMs } from "./retry.ts";
 
@@ -92,21 +100,30 @@ export class RegistrySession {
   readonly http: Http;
   readonly #key: () => SigningKey;
   /** Addresses still in question; one, once an answer came. */
-  #bases: readonly URL[];
+  #bases: readonly Base[];
   #token: string | undefined;
   #refreshing: Promise<void> | undefined;
 
   /** @throws RegistryError when the name asks for plain http without `insecure` */
   constructor(options: SessionOptions) {
     this.repository = repositoryOf(options.name);
-    this.http = options.http;
+    this.http = {
+      stallMs: options.http.stallMs,
+      send: (exchange) => this.#send(exchange, options),
+    };
     this.#key = options.key;
     this.#bases = registryBases(options.name, options.insecure);
   }
 
   /** The registry's address. */
   get base(): URL {
-    return this.#bases[0] as URL;
+    return (this.#bases[0] as Base).url;
+  }
+
+  /** Only the registry itself may have any certificate; storage and token servers may not. */
+  #send(exchange: Exchange, { http }: SessionOptions): Promise<Response> {
+    const own = sameOrigin(exchange.url, this.base) && this.#bases[0]?.verified === false;
+    return http.send(own ? { ...exchange, unverified: true } : exchange);
   }
 
   /** Address of a blob. */
@@ -161,15 +178,31 @@ export class RegistrySession {
     const url = new URL(request.url, this.base);
     try {
       const response = await this.#exchange(request, url);
-      this.#bases = [this.base];
+      if (this.#bases.length > 1 && (await speaksTls(response))) {
+        throw new RegistryError("the registry speaks https");
+      }
+      this.#bases = this.#bases.slice(0, 1);
       return response;
     } catch (error) {
       const [, next] = this.#bases;
       if (next === undefined || request.signal.aborted || !(error instanceof RegistryError)) {
         throw error;
       }
-      this.#bases = [next];
-      return this.#exchange(request, new URL(request.url, next));
+      if (!next.verified && !mayBeTls(error)) throw error;
+      return this.#reachLast(request, next, error);
+    }
+  }
+
+  /** @param first why the other address did not answer; told when this one does not either */
+  async #reachLast(request: SessionRequest, base: Base, first: RegistryError): Promise<Response> {
+    const bases = this.#bases;
+    this.#bases = [base];
+    try {
+      return await this.#exchange(request, new URL(request.url, base.url));
+    } catch (error) {
+      if (request.signal.aborted) throw error;
+      this.#bases = bases;
+      throw base.verified ? error : first;
     }
   }
 
@@ -219,6 +252,22 @@ export class RegistrySession {
     if (response.status !== 200) throw await statusError(response, this.http, signal);
     this.#token = await readToken(response, this.http, signal);
   }
+}
+
+/** What Go's servers and nginx answer to plain http on a port for https. Reads the body of such an answer only. */
+async function speaksTls(response: Response): Promise<boolean> {
+  if (response.status !== 400) return false;
+  const text = await response.clone().text();
+  return /Client sent an HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port/.test(
+    text,
+  );
+}
+
+/** Whether somebody was there who did not speak plain http. */
+function mayBeTls(error: RegistryError): boolean {
+  const code = (error.cause as { code?: unknown } | undefined)?.code;
+  const nobody = ["ECONNREFUSED", "ConnectionRefused", "ENOTFOUND", "ETIMEDOUT"];
+  return !(error instanceof StalledError) && !nobody.includes(String(code));
 }
 
 function withoutBody({ body: _, ...request }: SessionRequest, url: URL): Exchange {

@@ -28,14 +28,22 @@ import {
 
 describe("addresses", () => {
   const bases = (name: string, insecure: boolean) =>
-    registryBases(parseName(name), insecure).map(({ origin }) => origin);
+    registryBases(parseName(name), insecure).map(({ url, verified }) =>
+      verified ? url.origin : `${url.origin} unverified`,
+    );
 
-  test("are https; insecure is http; public names without a port are tried by https first", () => {
+  test("are https; insecure is http, then any certificate; public names are tried by https first", () => {
     expect(bases("m", false)).toEqual(["https://registry.ollama.ai"]);
     expect(bases("m", true)).toEqual(["https://registry.ollama.ai", "http://registry.ollama.ai"]);
     expect(bases("hf.co/u/m:Q8_0", false)).toEqual(["https://hf.co"]);
-    expect(bases("127.0.0.1:5000/u/m", true)).toEqual(["http://127.0.0.1:5000"]);
-    expect(bases("example.com:5000/u/m", true)).toEqual(["http://example.com:5000"]);
+    expect(bases("127.0.0.1:5000/u/m", true)).toEqual([
+      "http://127.0.0.1:5000",
+      "https://127.0.0.1:5000 unverified",
+    ]);
+    expect(bases("example.com:5000/u/m", true)).toEqual([
+      "http://example.com:5000",
+      "https://example.com:5000 unverified",
+    ]);
     expect(bases("http://example.com/u/m", true)).toEqual(["http://example.com"]);
     expect(() => bases("http://example.com/u/m", false)).toThrow("insecure protocol http");
   });
