@@ -9,17 +9,20 @@ import { haveExecutable, startServer, type TestServer } from "../support/executa
 import { decoders } from "../support/hugging-face/decoders.ts";
 import { encoders } from "../support/hugging-face/encoders.ts";
 import { mixtures } from "../support/hugging-face/mixtures.ts";
+import { recurrent } from "../support/hugging-face/recurrent.ts";
 import { filesOf, width } from "../support/hugging-face/shapes.ts";
 import { sighted } from "../support/hugging-face/sighted.ts";
 import { png } from "../support/pictures.ts";
 
-const kinds = { ...decoders, ...mixtures, ...encoders, ...sighted };
+const kinds = { ...decoders, ...mixtures, ...encoders, ...recurrent, ...sighted };
 
 /** The same as another one here. */
 const alike: Record<string, string> = {
   BertForMaskedLM: "BertModel",
   Qwen2Model: "Qwen2ForCausalLM",
   Qwen3Model: "Qwen3ForCausalLM",
+  Qwen3_5MoeForConditionalGeneration: "Qwen3_5MoeForCausalLM",
+  Gemma3nForCausalLM: "Gemma3nForConditionalGeneration",
   Olmo3ForCausalLM: "Olmo2ForCausalLM",
 };
 

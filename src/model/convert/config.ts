@@ -123,6 +123,11 @@ export class Config {
     return new Config({ ...defaults, ...Object.fromEntries(given) }, this.#file);
   }
 
+  /** This object with some fields replaced. */
+  with(values: JsonObject): Config {
+    return new Config({ ...this.#json, ...values }, this.#file);
+  }
+
   /** This object with the fields of a nested one over it (models that see keep their text part there). */
   merged(name: string): Config {
     const value = this.#json[name];

@@ -36,7 +36,7 @@ export interface Conversion {
 export function convertModel(paths: Readonly<Record<string, string>>, sink: ByteSink): Conversion {
   const { recipe, model, eightBit } = readSource(paths);
   const { config, files } = model;
-  const warnings: string[] = [];
+  const warnings = leftOut(recipe, config);
   const architecture = typeof recipe.name === "string" ? recipe.name : recipe.name(config);
   const tensors = planTensors(recipe, model);
   const vocabulary = readVocabulary(files, (warning) => warnings.push(warning));
@@ -55,7 +55,15 @@ export function convertModel(paths: Readonly<Record<string, string>>, sink: Byte
 
 /** Names that a GGUF may hold: what is left of a source's spelling was not understood. */
 const understood =
-  /^(blk\.\d+\.(shortconv\.)?[a-z0-9_]+|token_embd|token_embd_norm|token_types|position_embd|output|output_norm|rope_freqs|dense_[23]|rope_factors_(long|short))\.(weight|bias)$|^blk\.\d+\.[a-z0-9_]+$/;
+  /^(blk\.\d+\.(shortconv\.)?[a-z0-9_]+|token_embd|token_embd_norm|token_types|position_embd|output|output_norm|rope_freqs|dense_[23]|per_layer_[a-z_]+|altup_(proj|unembd_proj)|rope_factors_(long|short))\.(weight|bias)$|^blk\.\d+\.[a-z0-9_]+$/;
+
+/** What of a model is not converted. */
+function leftOut({ projector }: Architecture, config: Config): string[] {
+  const parts = projector === undefined ? ["vision_config", "audio_config"] : ["audio_config"];
+  return parts.some((part) => config.has(part))
+    ? ["only the part that writes is converted: what this model hears or sees is left out"]
+    : [];
+}
 
 function planTensors(recipe: Architecture, model: SourceModel): WriteTensor[] {
   const planned: Planned[] = [...(recipe.extra?.(model) ?? [])];

@@ -82,3 +82,51 @@ export function splitEvenly(weights: Weights, axis: number, parts: number): Weig
   const size = (weights.shape.at(axis) ?? 0) / parts;
   return splitAt(weights, axis, new Array<number>(parts).fill(Math.ceil(size)));
 }
+
+/**
+ * Entries of one dimension in another order, or only some of them. One entry of the dimensions before it
+ * is held, so the whole tensor for the outermost.
+ * @throws ConvertError when the tensor has not that many
+ */
+export function chosen(weights: Weights, axis: number, entries: readonly number[]): Weights {
+  const at = axis < 0 ? weights.shape.length + axis : axis;
+  const size = weights.shape[at] ?? 0;
+  const last = entries.reduce((most, entry) => Math.max(most, entry), 0);
+  if (last >= size) {
+    throw new ConvertError(`tensor "${weights.name}" [${weights.shape}] has no entry ${last}`);
+  }
+  const inner = weights.shape
+    .slice(at + 1)
+    .reduce((product, length) => product * length, dtypeBytes[weights.dtype]);
+  return {
+    ...weights,
+    shape: weights.shape.with(at, entries.length),
+    *pieces() {
+      const out = Buffer.alloc(entries.length * inner);
+      for (const block of regrouped(weights.pieces(), size * inner)) {
+        for (const [i, entry] of entries.entries()) {
+          block.copy(out, i * inner, entry * inner, (entry + 1) * inner);
+        }
+        yield out;
+      }
+    },
+  };
+}
+
+/** Rows of zeros behind the others, up to a number of them. */
+export function padded(weights: Weights, rows: number): Weights {
+  const missing = rows - (weights.shape[0] ?? 0);
+  if (missing <= 0) return weights;
+  const row = weights.shape
+    .slice(1)
+    .reduce((product, length) => product * length, dtypeBytes[weights.dtype]);
+  return {
+    ...weights,
+    shape: weights.shape.with(0, rows),
+    *pieces() {
+      yield* weights.pieces();
+      const zeros = new Uint8Array(row);
+      for (let i = 0; i < missing; i++) yield zeros;
+    },
+  };
+}

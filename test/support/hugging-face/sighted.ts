@@ -175,7 +175,7 @@ const qwen25vl: Kind = {
   },
 };
 
-const qwen3vl: Kind = {
+export const qwen3vl: Kind = {
   sees: true,
   layers: "model.language_model.layers.",
   layer: { ...norms, ...attention, ...headNorms, ...gated },

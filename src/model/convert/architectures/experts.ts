@@ -47,14 +47,22 @@ export function expertMetadata(config: Config): Metadata {
   };
 }
 
-/** Experts in one tensor, columns before rows, gate and up side by side. Undefined for other tensors. */
-export function fusedExperts(name: string, weights: Weights): Planned[] | undefined {
+/**
+ * Experts that lie in one tensor, gate and up beside each other. Undefined for other tensors.
+ * @param turned whether columns come before rows
+ */
+export function fusedExperts(
+  name: string,
+  weights: Weights,
+  turned: boolean,
+): Planned[] | undefined {
   if (weights.shape.length !== 3) return undefined;
-  if (name.endsWith("ffn_down_exps.weight")) return [{ name, weights: transposed(weights) }];
+  const upright = (part: Weights) => (turned ? transposed(part) : part);
+  if (name.endsWith("ffn_down_exps.weight")) return [{ name, weights: upright(weights) }];
   if (!name.endsWith("ffn_gate_up_exps.weight")) return undefined;
-  return splitEvenly(weights, -1, 2).map((part, i) => ({
+  return splitEvenly(weights, turned ? -1 : -2, 2).map((part, i) => ({
     name: name.replace("gate_up", i === 0 ? "gate" : "up"),
-    weights: transposed(part),
+    weights: upright(part),
   }));
 }
 

@@ -102,7 +102,7 @@ const defaults3 = {
   intermediate_size: 9216,
 };
 
-function gemma3Metadata({ config }: SourceModel): Metadata {
+export function gemma3Metadata({ config }: SourceModel): Metadata {
   const full = config.over(defaults3);
   const rope = ropeConfig(full);
   const linear = rope?.text("rope_type") === "linear";

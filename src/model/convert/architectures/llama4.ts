@@ -91,7 +91,7 @@ export const llama4: Architecture = {
     ...decoderNames,
   ],
   skip: buffers,
-  plan: fusedExperts,
+  plan: (name, weights) => fusedExperts(name, weights, true),
   ...(llama.extra === undefined ? {} : { extra: llama.extra }),
   projector,
 };

@@ -15,7 +15,7 @@ import type { Planned } from "../planned.ts";
 import { sliced, splitEvenly } from "../slices.ts";
 import { clipColors, plainColors, visionMetadata, visionOf } from "../vision.ts";
 import { reshaped, type Weights } from "../weights.ts";
-import { fusedExperts, fusedNames } from "./experts.ts";
+import { fusedExperts } from "./experts.ts";
 import { qwen2, qwen3, qwen3moe } from "./qwen.ts";
 
 /** How many pairs of a head turn with time, height and width; llama.cpp wants four numbers. */
@@ -158,7 +158,7 @@ function metadata3(model: SourceModel): Metadata {
   };
 }
 
-const projector3: Projector = {
+export const projector3: Projector = {
   parts,
   metadata: metadata3,
   names: [
@@ -206,7 +206,7 @@ export const qwen3vlmoe: Architecture = {
   classes: ["Qwen3VLMoeForConditionalGeneration"],
   name: "qwen3vlmoe",
   metadata: (model) => ({ ...qwen3moe.metadata(model), ...text3(model) }),
-  names: [...textPrefixes, ...fusedNames, ...qwen3moe.names],
-  plan: fusedExperts,
+  names: [...textPrefixes, ...qwen3moe.names],
+  plan: (name, weights) => fusedExperts(name, weights, true),
   projector: projector3,
 };

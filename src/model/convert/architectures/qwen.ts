@@ -1,18 +1,22 @@
 /** Qwen 2 and 3, plain and with experts. */
 
-import type { SourceModel } from "../architecture.ts";
 import {
   type Architecture,
   buffers,
   decoderMetadata,
   decoderNames,
+  type Renaming,
   ropeMetadata,
+  type SourceModel,
 } from "../architecture.ts";
 import { attentionOf } from "../config.ts";
 import { type Metadata, maybe, u32 } from "../metadata.ts";
+import type { Planned } from "../planned.ts";
 import { poolingMetadata } from "../pooling.ts";
+import type { Weights } from "../weights.ts";
+import { fusedExperts, fusedNames } from "./experts.ts";
 
-function qwenMetadata(model: SourceModel): Metadata {
+export function qwenMetadata(model: SourceModel): Metadata {
   const { config } = model;
   const attention = attentionOf(config);
   return {
@@ -43,7 +47,8 @@ export const qwen3: Architecture = {
   skip: buffers,
 };
 
-const expertNames = [
+export const qwenExpertNames: Renaming = [
+  ...fusedNames,
   ["mlp.experts.gate_proj.", "ffn_gate_exps."],
   ["mlp.experts.up_proj.", "ffn_up_exps."],
   ["mlp.experts.down_proj.", "ffn_down_exps."],
@@ -52,9 +57,9 @@ const expertNames = [
   ["mlp.shared_expert.up_proj.", "ffn_up_shexp."],
   ["mlp.shared_expert.down_proj.", "ffn_down_shexp."],
   ["mlp.gate.", "ffn_gate_inp."],
-] as const;
+];
 
-function expertMetadata(model: SourceModel): Metadata {
+export function qwenExpertMetadata(model: SourceModel): Metadata {
   const { config } = model;
   return {
     ...qwenMetadata(model),
@@ -68,23 +73,29 @@ function expertMetadata(model: SourceModel): Metadata {
   };
 }
 
+/** Experts one by one or in one tensor. */
+export function qwenExperts(name: string, weights: Weights): readonly Planned[] | undefined {
+  // The gate of the shared expert is one row: llama.cpp wants a vector.
+  if (name.includes("ffn_gate_inp_shexp")) {
+    return [{ name, weights: { ...weights, shape: [weights.shape.at(-1) ?? 0] } }];
+  }
+  return fusedExperts(name, weights, false);
+}
+
 export const qwen2moe: Architecture = {
   classes: ["Qwen2MoeForCausalLM"],
   name: "qwen2moe",
-  metadata: expertMetadata,
-  names: [...expertNames, ...decoderNames],
+  metadata: qwenExpertMetadata,
+  names: [...qwenExpertNames, ...decoderNames],
   skip: buffers,
-  // The gate of the shared expert is one row: llama.cpp wants a vector.
-  plan(name, weights) {
-    if (!name.includes("ffn_gate_inp_shexp")) return undefined;
-    return [{ name, weights: { ...weights, shape: [weights.shape.at(-1) ?? 0] } }];
-  },
+  plan: qwenExperts,
 };
 
 export const qwen3moe: Architecture = {
   classes: ["Qwen3MoeForCausalLM"],
   name: "qwen3moe",
-  metadata: expertMetadata,
-  names: [...expertNames, ...decoderNames],
+  metadata: qwenExpertMetadata,
+  names: [...qwenExpertNames, ...decoderNames],
   skip: buffers,
+  plan: qwenExperts,
 };

@@ -5,6 +5,7 @@ import { bert } from "./bert.ts";
 import { commandR } from "./command-r.ts";
 import { deepseek2, glm4MoeLite } from "./deepseek.ts";
 import { gemma, gemma2, gemma3, gemmaEmbedding } from "./gemma.ts";
+import { gemma3n } from "./gemma3n.ts";
 import { glm4, glm4moe } from "./glm.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { granite, olmo2, smollm3 } from "./kin-of-llama.ts";
@@ -15,6 +16,7 @@ import { mistral3 } from "./mistral3.ts";
 import { nomicBert } from "./nomic-bert.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen2moe, qwen3, qwen3moe } from "./qwen.ts";
+import { qwen3next, qwen35, qwen35moe } from "./qwen-linear.ts";
 import { qwen2vl, qwen3vl, qwen3vlmoe } from "./qwen-vision.ts";
 import { starcoder2 } from "./starcoder2.ts";
 
@@ -28,10 +30,14 @@ const architectures: readonly Architecture[] = [
   gemma2,
   gemma3,
   gemmaEmbedding,
+  gemma3n,
   gptOss,
   qwen2vl,
   qwen3vl,
   qwen3vlmoe,
+  qwen3next,
+  qwen35,
+  qwen35moe,
   mistral3,
   llama4,
   phi3,

@@ -1,7 +1,13 @@
 /** Cutting tensors apart, and the four-bit blocks of gpt-oss. */
 import { describe, expect, test } from "bun:test";
 import { packedMxfp4 } from "../../../../src/model/convert/mxfp4.ts";
-import { sliced, splitAt, splitEvenly } from "../../../../src/model/convert/slices.ts";
+import {
+  chosen,
+  padded,
+  sliced,
+  splitAt,
+  splitEvenly,
+} from "../../../../src/model/convert/slices.ts";
 import { allBytes, transposed, type Weights } from "../../../../src/model/convert/weights.ts";
 
 /** Bytes that count up, in pieces of odd sizes. */
@@ -64,6 +70,21 @@ describe("slices", () => {
     expect(() => sliced(counting([2]), { axis: 0, from: 1, count: 2 })).toThrow(
       'tensor "w" [2] has no 2 entries from 1 in dimension 0',
     );
+  });
+
+  test("take entries in any order, and add rows of zeros", () => {
+    const rows = chosen(counting([3, 2]), 0, [2, 0]);
+    expect([rows.shape, values(rows)]).toEqual([
+      [2, 2],
+      [4, 5, 0, 1],
+    ]);
+    expect(values(chosen(counting([2, 3], "I16"), 1, [0, 2, 1]))).toEqual([0, 2, 1, 3, 5, 4]);
+    expect(() => chosen(counting([2]), 0, [2])).toThrow('tensor "w" [2] has no entry 2');
+    const more = padded(counting([2, 2]), 3);
+    expect([more.shape, values(more)]).toEqual([
+      [3, 2],
+      [0, 1, 2, 3, 0, 0],
+    ]);
   });
 
   test("turn the innermost matrices", () => {
