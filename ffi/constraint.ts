@@ -22,7 +22,7 @@ export interface NativeDescription {
 }
 
 export interface NativeRule {
-  readonly pointer: string;
+  readonly pointer?: string;
   readonly keyword: string;
   readonly reason: string;
 }

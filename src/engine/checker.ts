@@ -66,7 +66,7 @@ export class Checker implements AsyncDisposable {
           ? `checking it takes more than ${this.#limitMs / 1000} s`
           : "the constraint engine crashed on it";
         if (texts.length > 0) throw new EngineError(`check a text: ${why}`);
-        const reason = { pointer: "", keyword: "", reason: why };
+        const reason = { keyword: "", reason: why };
         return { level: "refused", reason, compileMs: 0, verdicts: [] };
       }
     }

@@ -117,8 +117,8 @@ export interface ConstraintUse extends Constraint {
 
 /** A rule that a schema cannot be held to, or that a text breaks. */
 export interface BrokenRule {
-  /** JSON pointer, into the schema or into the text; empty = the whole. */
-  readonly pointer: string;
+  /** JSON pointer, into the schema or into the text; empty = the whole, absent = no place can be told. */
+  readonly pointer?: string;
   /** Keyword of the schema; empty when it is none's fault. */
   readonly keyword: string;
   readonly reason: string;

@@ -114,7 +114,7 @@ function solved({ kind, text }: Constraint): { answer: string } | { refused: str
 
 /** Judges a text. */
 function judged({ kind, text }: Constraint, one: string): BrokenRule | undefined {
-  const rule = (reason: string): BrokenRule => ({ pointer: "", keyword: "", reason });
+  const rule = (reason: string): BrokenRule => ({ keyword: "", reason });
   if (kind === "choice") {
     return (parsed(text) as string[]).includes(one) ? undefined : rule("none of the choices");
   }
@@ -130,7 +130,7 @@ function judged({ kind, text }: Constraint, one: string): BrokenRule | undefined
 export function fakeReport(constraint: Constraint, texts: readonly string[]): ConstraintReport {
   const solution = solved(constraint);
   if ("refused" in solution) {
-    const reason = { pointer: "", keyword: "", reason: solution.refused };
+    const reason = { keyword: "", reason: solution.refused };
     return { level: "refused", reason, compileMs: 0, verdicts: [] };
   }
   const reason =

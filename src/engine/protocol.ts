@@ -173,7 +173,7 @@ const Failure = t.Object({
 });
 
 const BrokenRuleShape = t.Object({
-  pointer: t.String(),
+  pointer: t.Optional(t.String()),
   keyword: t.String(),
   reason: t.String(),
 });

@@ -3,9 +3,9 @@ import type { BrokenRule, ConstraintReport } from "../engine/engine.ts";
 import { FormatRefusedError } from "../errors.ts";
 import type { FormatWish } from "./wish.ts";
 
-/** One line: place, rule, why. */
+/** One line: place (`#` is the whole), rule, why. */
 export function ruleText({ pointer, keyword, reason }: BrokenRule): string {
-  const place = pointer === "" ? "" : `at ${JSON.stringify(pointer)}: `;
+  const place = pointer === undefined ? "" : `at ${JSON.stringify(pointer || "#")}: `;
   return `${place}${keyword === "" ? "" : `"${keyword}": `}${reason}`;
 }
 

@@ -59,7 +59,7 @@ function ofGrammar(grammar: string): Constraint {
   return { kind: "lark", text: looksLikeGbnf(grammar) ? gbnfToLark(grammar) : grammar };
 }
 
-/** @throws OptionError, InvalidRequestError when a field is wrong or two of them are given */
+/** @throws OptionError, InvalidRequestError when a field is wrong, or two, or `strict` without any */
 export function formatWish(fields: FormatFields): FormatWish | undefined {
   const { format, strict, grammar, regex, choice } = fields;
   const found: readonly { field: FormatWish["field"]; constraint: Constraint | undefined }[] = [
@@ -70,7 +70,13 @@ export function formatWish(fields: FormatFields): FormatWish | undefined {
   ];
   const given = found.filter(({ constraint }) => constraint !== undefined);
   const [first, second] = given;
-  if (first?.constraint === undefined) return undefined;
+  if (first?.constraint === undefined) {
+    if (strict) {
+      const fields = found.map(({ field }) => field).join(", ");
+      throw new InvalidRequestError(`strict: expected one of ${fields} beside it, got none`);
+    }
+    return undefined;
+  }
   if (second !== undefined) {
     throw new InvalidRequestError(`${first.field} and ${second.field} exclude each other`);
   }

@@ -86,6 +86,28 @@ describe("levels", () => {
     });
   });
 
+  test("strict without a form says which fields it goes with, with tools too", async () => {
+    const error = "strict: expected one of format, grammar, regex, choice beside it, got none";
+    expect(await generate({ strict: true })).toEqual({ status: 400, body: { error } });
+    const tools = [{ type: "function", function: { name: "now", parameters: { type: "object" } } }];
+    await application.create("tools", { template: "{{ .Tools }}{{ .Prompt }}" });
+    const messages = [{ role: "user", content: "x" }];
+    const chat = { model: "tools", messages, tools, strict: true, stream: false };
+    expect(await application.post("/api/chat", chat)).toEqual({ status: 400, body: { error } });
+    expect(application.engine.requests).toEqual([]);
+  });
+
+  test("a fault of the whole schema is at its root", async () => {
+    application.engine.onCheck = () => {
+      const reason = { pointer: "", keyword: "false", reason: "no text can satisfy it" };
+      return { level: "refused", reason, compileMs: 1, verdicts: [] };
+    };
+    expect(await generate({ format: {} })).toMatchObject({
+      status: 400,
+      body: { error: 'format: cannot be kept: at "#": "false": no text can satisfy it' },
+    });
+  });
+
   test("the engine gets the client's own text", async () => {
     judgeAs("enforced");
     answers("{}");

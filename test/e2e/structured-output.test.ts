@@ -126,6 +126,44 @@ describe.skipIf(!haveExecutable)("structured output", () => {
     expect(strict.error).toContain('at "/properties/a/not": "not"');
   });
 
+  test("what no text can satisfy is refused, in chat and on the command line too", async () => {
+    const format = { type: "object", properties: { next: { $ref: "#" } }, required: ["next"] };
+    const place = 'at "/properties/next/$ref": "$ref": no text can satisfy it';
+    const { status, error } = await generate({ format });
+    expect(status).toBe(400);
+    expect(error).toContain(place);
+    const messages = [{ role: "user", content: ask }];
+    const chat = await server.post("/api/chat", { model: "guide", messages, format });
+    expect(chat.status).toBe(400);
+    expect(await chat.text()).toContain('"$ref\\": no text can satisfy it');
+    for (const same of [{ $ref: "#" }, { allOf: [{ $ref: "#" }] }, { type: "string", const: 1 }]) {
+      const found = await generate({ format: same });
+      expect([found.status, found.error]).toEqual([400, expect.stringContaining(" at ")]);
+    }
+    await using home = await temporaryFolder();
+    const child = Bun.spawn([executable, "schema", "check", "false"], {
+      env: cleanEnvironment(home.path),
+      stdout: "pipe",
+    });
+    expect(await new Response(child.stdout).text()).toContain('at "#": "false": no text');
+    expect(await child.exited).toBe(8);
+  });
+
+  test("a part that no text can satisfy is left out", async () => {
+    const format = {
+      $defs: { endless: { $ref: "#/$defs/endless" } },
+      type: "object",
+      properties: { a: { $ref: "#/$defs/endless" }, b: { const: 1 } },
+      required: ["b"],
+    };
+    const { status, level, text } = await generate({ format });
+    expect({ status, level, value: JSON.parse(text) }).toEqual({
+      status: 200,
+      level: "enforced",
+      value: { b: 1 },
+    });
+  });
+
   test("hostile schemas are refused, and others are served meanwhile", async () => {
     const nested = `${'{"not":'.repeat(5000)}{}${"}".repeat(5000)}`;
     const hostile = [

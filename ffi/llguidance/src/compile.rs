@@ -7,6 +7,7 @@ use llguidance::{
     Matcher, ParserFactory,
 };
 use serde_json::{json, Value};
+use toktrie::SimpleVob;
 
 use crate::schema::{self, Reason};
 
@@ -86,11 +87,16 @@ fn compile_schema(factory: &ParserFactory, text: &str, closed: bool) -> Compiled
         return Compiled::refused(reason);
     }
     let written = if closed { schema::closed(&schema) } else { schema.clone() };
-    let grammar = |lenient| {
-        let json = schema::for_engine(&written, lenient);
+    let emptiness = schema::Emptiness::of(&written);
+    if let Some(reason) = emptiness.reason() {
+        return Compiled::refused(reason);
+    }
+    let written = emptiness.pruned();
+    let grammar = |part: &Value, lenient| {
+        let json = schema::for_engine(part, lenient);
         build(factory, TopLevelGrammar::from_grammar(GrammarWithLexer::from_json_schema(json)))
     };
-    let strict = match grammar(false) {
+    let strict = match grammar(&written, false) {
         Ok(matcher) => {
             let reason = schema::wider_grammar(&schema);
             let level = if reason.is_none() { Level::Enforced } else { Level::Validated };
@@ -103,23 +109,69 @@ fn compile_schema(factory: &ParserFactory, text: &str, closed: bool) -> Compiled
         }
         Err(error) => error,
     };
-    let reason = schema::locate(&schema, &strict);
-    match grammar(true) {
+    match grammar(&written, true) {
         Ok(matcher) => Compiled {
             level: Level::Validated,
-            reason: Some(reason),
+            reason: Some(schema::locate(&schema, "", &strict)),
             matcher: Some(matcher),
             validator: Some(validator),
         },
-        Err(error) => Compiled::refused(schema::locate(&schema, &error)),
+        Err(error) => {
+            let (within, error) = innermost(&written, error, &|part| grammar(part, true));
+            Compiled::refused(schema::locate(&schema, &within, &error))
+        }
     }
+}
+
+/// The smallest part of a schema that is refused for the same reason: of what cannot be satisfied the
+/// engine names only the outermost.
+fn innermost(
+    root: &Value,
+    mut error: anyhow::Error,
+    grammar: &dyn Fn(&Value) -> Result<Matcher>,
+) -> (String, anyhow::Error) {
+    let mut pointer = String::new();
+    while unsatisfiable(&error) {
+        let Some(Value::Object(members)) = root.pointer(&pointer) else { break };
+        let inner = schema::needed(members).into_iter().find_map(|place| {
+            let within = format!("{pointer}{place}");
+            let mut part = json!({ "allOf": [root.pointer(&within)?] });
+            for definitions in ["$schema", "$defs", "definitions"] {
+                if let Some(value) = root.get(definitions) {
+                    part[definitions] = value.clone();
+                }
+            }
+            grammar(&part).err().filter(unsatisfiable).map(|error| (within, error))
+        });
+        let Some(found) = inner else { break };
+        (pointer, error) = found;
+    }
+    (pointer, error)
+}
+
+fn unsatisfiable(error: &anyhow::Error) -> bool {
+    error.to_string().starts_with("Unsatisfiable schema")
 }
 
 fn build(factory: &ParserFactory, grammar: TopLevelGrammar) -> Result<Matcher> {
     let matcher = Matcher::new(factory.create_parser(grammar));
-    match matcher.get_error() {
-        None => Ok(matcher),
-        Some(error) => bail!(error),
+    if let Some(error) = matcher.get_error() {
+        bail!(error);
+    }
+    // What has no first token would only fail later.
+    match next_tokens(&mut matcher.clone())? {
+        Some(_) => Ok(matcher),
+        None => bail!("no text can satisfy it"),
+    }
+}
+
+/// Tokens that may come next; None when the text can neither go on nor end.
+pub fn next_tokens(matcher: &mut Matcher) -> Result<Option<SimpleVob>> {
+    match matcher.compute_mask_or_eos() {
+        Ok(mask) => Ok((!mask.is_zero()).then_some(mask)),
+        // llguidance 1.9 says it in its message only: the reason's name comes first.
+        Err(error) if error.to_string().starts_with("NoExtensionBias") => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -136,5 +188,5 @@ fn choice(list: &str) -> Result<TopLevelGrammar> {
 
 fn without_place(error: &anyhow::Error) -> Reason {
     let text = schema::short(&format!("{error:#}"));
-    Reason { pointer: String::new(), keyword: String::new(), text }
+    Reason { pointer: None, keyword: String::new(), text }
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{anyhow, Result};
 use llguidance::{Matcher, ParserFactory};
 
+use compile::next_tokens;
 pub use compile::{compile, Compiled, Level};
 pub use schema::{check, Reason};
 pub use vocabulary::{factory, Tokenize};
@@ -259,7 +260,11 @@ pub unsafe extern "C" fn hutch_llg_compiled_free(compiled: *mut Compiled) {
 #[no_mangle]
 pub unsafe extern "C" fn hutch_llg_matcher_init(compiled: *const Compiled) -> *mut Matcher {
     guarded(std::ptr::null_mut(), || {
-        let matcher = (*compiled).matcher.as_ref().ok_or_else(|| anyhow!("the constraint was refused"))?;
+        let refused = || match &(*compiled).reason {
+            Some(reason) => anyhow!("the constraint was refused: {}", reason.text),
+            None => anyhow!("the constraint was refused"),
+        };
+        let matcher = (*compiled).matcher.as_ref().ok_or_else(refused)?;
         Ok(Box::into_raw(Box::new(matcher.clone())))
     })
 }
@@ -281,7 +286,8 @@ pub unsafe extern "C" fn hutch_llg_matcher_free(matcher: *mut Matcher) {
 #[no_mangle]
 pub unsafe extern "C" fn hutch_llg_mask(matcher: *mut Matcher, bits: *mut u32, words: usize) -> i32 {
     guarded(-1, || {
-        let mask = (*matcher).compute_mask_or_eos()?;
+        let dead_end = || anyhow!("the constraint has a dead end here: the text can neither go on nor end");
+        let mask = next_tokens(&mut *matcher)?.ok_or_else(dead_end)?;
         let bits = std::slice::from_raw_parts_mut(bits, words);
         let source = mask.as_slice();
         let count = source.len().min(words);
@@ -289,7 +295,7 @@ pub unsafe extern "C" fn hutch_llg_mask(matcher: *mut Matcher, bits: *mut u32, w
         bits[count..].fill(0);
         let left: u32 = bits.iter().map(|word| word.count_ones()).sum();
         if left == 0 {
-            return Err(anyhow!("the constraint allows no token of this vocabulary here"));
+            return Err(dead_end());
         }
         Ok(left as i32)
     })

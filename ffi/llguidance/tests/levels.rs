@@ -18,7 +18,7 @@ fn accepts(compiled: &Compiled, text: &str) -> bool {
 
 fn reason(compiled: &Compiled) -> (&str, &str) {
     let reason = compiled.reason.as_ref().unwrap();
-    (&reason.pointer, &reason.keyword)
+    (reason.pointer.as_deref().unwrap(), &reason.keyword)
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn what_strict_cannot_do_is_validated_and_the_place_is_named() {
     assert_eq!(reason(&not), ("/properties/not/properties/a/not", "not"));
     assert!(accepts(&not, r#"{"not":{"a":3}}"#));
     let broken = check(not.validator.as_ref().unwrap(), r#"{"not":{"a":3}}"#).unwrap_err();
-    assert_eq!((broken.pointer.as_str(), broken.keyword.as_str()), ("/not/a", "not"));
+    assert_eq!((broken.pointer.as_deref(), broken.keyword.as_str()), (Some("/not/a"), "not"));
 }
 
 #[test]
@@ -149,4 +149,91 @@ fn other_constraints_are_literal_texts_regexes_and_grammars() {
     let lark = compiled("lark", "start: \"a\" start \"b\" | \"\"");
     assert!(accepts(&lark, "aabb") && !accepts(&lark, "aab"));
     assert_eq!(compiled("gbnf", "root ::= \"a\"").level, Level::Refused);
+}
+
+#[test]
+fn what_no_text_can_satisfy_is_refused_with_its_place() {
+    for (schema, pointer, keyword) in [
+        ("false", "", "false"),
+        (r##"{"$ref":"#"}"##, "/$ref", "$ref"),
+        (r##"{"allOf":[{"$ref":"#"}]}"##, "/allOf/0/$ref", "$ref"),
+        (r##"{"anyOf":[{"$ref":"#"},{"$ref":"#"}]}"##, "/anyOf", "anyOf"),
+        (
+            r##"{"$ref":"#/$defs/A","$defs":{"A":{"$ref":"#/$defs/B"},"B":{"$ref":"#/$defs/A"}}}"##,
+            "/$defs/B/$ref",
+            "$ref",
+        ),
+        (
+            r##"{"type":"object","properties":{"next":{"$ref":"#"}},"required":["next"]}"##,
+            "/properties/next/$ref",
+            "$ref",
+        ),
+        (r#"{"type":"object","properties":{"a":false},"required":["a"]}"#, "/properties/a", "false"),
+        (r##"{"type":"array","items":{"$ref":"#"},"minItems":1}"##, "/items/$ref", "$ref"),
+        (r##"{"type":"array","prefixItems":[true,{"$ref":"#"}],"minItems":2}"##, "/prefixItems/1/$ref", "$ref"),
+    ] {
+        for kind in ["schema", "answer"] {
+            let refused = compiled(kind, schema);
+            assert_eq!(refused.level, Level::Refused, "{schema}");
+            assert_eq!(reason(&refused), (pointer, keyword), "{schema}");
+            assert!(refused.reason.unwrap().text.contains("no text can satisfy"), "{schema}");
+        }
+    }
+}
+
+#[test]
+fn contradictions_are_refused_with_their_place() {
+    for (schema, pointer) in [
+        (r#"{"type":"integer","minimum":5,"maximum":3}"#, "/minimum"),
+        (r#"{"type":"string","minLength":5,"maxLength":3}"#, "/minLength"),
+        (r#"{"type":"array","minItems":5,"maxItems":3,"items":true}"#, "/minItems"),
+        (r#"{"type":"object","minProperties":5,"maxProperties":3}"#, "/minProperties"),
+        (r#"{"type":"string","pattern":"^a{5}$","maxLength":3}"#, "/pattern"),
+        (r#"{"type":"integer","minimum":1,"maximum":3,"multipleOf":5}"#, "/multipleOf"),
+        (r#"{"type":"integer","exclusiveMinimum":1,"exclusiveMaximum":2}"#, "/exclusiveMinimum"),
+        (r#"{"type":"string","const":5}"#, "/const"),
+        (r#"{"type":"string","enum":[5,6]}"#, "/enum"),
+        (r#"{"allOf":[{"type":"string"},{"type":"integer"}]}"#, "/allOf"),
+        (r#"{"enum":[]}"#, "/enum"),
+    ] {
+        for (schema, pointer) in [
+            (schema.to_string(), pointer.to_string()),
+            (
+                format!(r#"{{"type":"object","properties":{{"a":{schema}}},"required":["a"]}}"#),
+                format!("/properties/a{pointer}"),
+            ),
+        ] {
+            let refused = compiled("schema", &schema);
+            assert_eq!(refused.level, Level::Refused, "{schema}");
+            let keyword = pointer.rsplit('/').next().unwrap();
+            assert_eq!(reason(&refused), (pointer.as_str(), keyword), "{schema} {:?}", refused.reason);
+        }
+    }
+}
+
+#[test]
+fn parts_that_no_text_can_satisfy_are_left_out_of_answers() {
+    for (schema, yes, no) in [
+        (r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"$ref":"#/$defs/A"}}}"##, "{}", r#"{"a"#),
+        (r##"{"anyOf":[{"$ref":"#"},{"type":"null"}]}"##, "null", "1"),
+        (r##"{"type":"array","items":{"$ref":"#/$defs/A"},"$defs":{"A":{"$ref":"#/$defs/A"}}}"##, "[]", "[1"),
+        (r##"{"type":"object","properties":{"next":{"$ref":"#"}}}"##, r#"{"next":{"next":{}}}"#, r#"{"next":1"#),
+        (r##"{"anyOf":[{"type":"array","items":{"$ref":"#"},"minItems":1},{"type":"integer"}]}"##, "[[1],2]", "[]"),
+    ] {
+        let found = compiled("answer", schema);
+        assert_eq!(found.level, Level::Enforced, "{schema} {:?}", found.reason);
+        assert!(accepts(&found, yes), "{schema} {yes}");
+        let mut matcher = found.matcher.clone().unwrap();
+        let tokens: Vec<u32> = no.bytes().map(u32::from).collect();
+        assert!(matcher.try_consume_tokens(&tokens).unwrap() < tokens.len(), "{schema} {no}");
+    }
+}
+
+#[test]
+fn grammars_and_expressions_without_a_text_are_refused() {
+    for (kind, text) in [("lark", "start: start \"a\""), ("lark", "start: a\na: b\nb: a"), ("regex", "[^\\s\\S]")] {
+        let refused = compiled(kind, text);
+        assert_eq!(refused.level, Level::Refused, "{text}");
+        assert_eq!(refused.reason.unwrap().text, "no text can satisfy it", "{text}");
+    }
 }

@@ -22,7 +22,7 @@ const farewellMs = 100;
 function refusal(reason: string): ConstraintReport {
   return {
     level: "refused",
-    reason: { pointer: "", keyword: "", reason },
+    reason: { keyword: "", reason },
     compileMs: 0,
     verdicts: [],
   };

@@ -6,7 +6,7 @@ import { formatWish, JsonText } from "../../../src/schema/wish.ts";
 const json = (text: string) => new JsonText(JSON.parse(text), text);
 
 test("absent, null and empty formats are none", () => {
-  for (const fields of [{}, { format: json("null") }, { format: json('""') }, { strict: true }]) {
+  for (const fields of [{}, { format: json("null") }, { format: json('""') }, { strict: false }]) {
     expect(formatWish(fields)).toBeUndefined();
   }
 });
@@ -45,6 +45,17 @@ test("hutch's own fields", () => {
   });
   expect(formatWish({ grammar: 'start: "a"' })?.constraint.text).toBe('start: "a"');
   expect(formatWish({ grammar: 'root ::= "a"' })?.constraint.text).toBe('start: "a"\n');
+});
+
+test("strict asks for a form", () => {
+  for (const fields of [{}, { format: json("null") }]) {
+    expect(() => formatWish({ ...fields, strict: true })).toThrow(
+      new InvalidRequestError(
+        "strict: expected one of format, grammar, regex, choice beside it, got none",
+      ),
+    );
+  }
+  expect(formatWish({ choice: ["a"], strict: true })).toMatchObject({ strict: true });
 });
 
 test("two constraints, or choices of nothing, are refused", () => {
