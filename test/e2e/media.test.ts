@@ -6,8 +6,8 @@ import {
   lines,
   startServer,
   type TestServer,
-  uploadBlob,
 } from "../support/executable.ts";
+import { createMediaModel } from "../support/media-models.ts";
 import { png, wav } from "../support/pictures.ts";
 import { tinyDecoder, tinyEncoder, tinyProjector } from "../support/tiny-models.ts";
 
@@ -15,7 +15,6 @@ const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 const sunset = base64(png([220, 90, 10], [40, 10, 90]));
 const meadow = base64(png([20, 160, 30], [120, 190, 250]));
 const options = { temperature: 0, num_predict: 16 };
-const template = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}<assistant>";
 
 interface Answer {
   readonly message?: { readonly content: string };
@@ -29,21 +28,14 @@ interface Answer {
 describe.skipIf(!haveExecutable)("a server with models that see, hear and embed", () => {
   let server: TestServer;
 
-  async function create(name: string, model: Uint8Array, projector?: Uint8Array): Promise<void> {
-    const files: Record<string, string> = { "model.gguf": await uploadBlob(server, model) };
-    if (projector !== undefined) files["projector.gguf"] = await uploadBlob(server, projector);
-    const wanted = { model: name, files, stream: false, template };
-    const answer = await server.post("/api/create", wanted);
-    if (!answer.ok) throw new Error(`create ${name}: ${await answer.text()}`);
-  }
-
   beforeAll(async () => {
     server = await startServer();
-    await create("sees", tinyDecoder("llama"), tinyProjector("mlp"));
-    await create("grids", tinyDecoder("qwen2vl"), tinyProjector("qwen2vl_merger"));
-    await create("hears", tinyDecoder("llama"), tinyProjector("qwen2a"));
-    await create("reads", tinyDecoder("llama"));
-    await create("embeds", tinyEncoder());
+    await createMediaModel(server, "sees", tinyDecoder("llama"), tinyProjector("mlp"));
+    const grids = tinyProjector("qwen2vl_merger");
+    await createMediaModel(server, "grids", tinyDecoder("qwen2vl"), grids);
+    await createMediaModel(server, "hears", tinyDecoder("llama"), tinyProjector("qwen2a"));
+    await createMediaModel(server, "reads", tinyDecoder("llama"));
+    await createMediaModel(server, "embeds", tinyEncoder());
   });
   afterAll(() => server?.[Symbol.asyncDispose]());
 
