@@ -25,6 +25,8 @@ export interface PromptSource {
   readonly renderer: string | undefined;
   /** Tags of the model's thinking, when it has any. */
   readonly thinkTags: readonly string[];
+  /** Added words of the vocabulary that its prompts give a meaning (marks.ts). */
+  readonly words?: ReadonlySet<string>;
   /** The model speaks harmony: its tools have names and its thinking levels that format knows. */
   readonly harmony?: boolean;
   /** Old thinking is cut from the history (family qwen3, model deepseek-r1). */
@@ -198,7 +200,7 @@ export async function fitChat(
       "this model only supports one image while more than one image requested",
     );
   }
-  const { value, pieces: cut } = markConversation(engine.specials, conversation, source.thinkTags);
+  const { value, pieces: cut } = markConversation(engine.specials, conversation, source);
   const { messages } = value;
   // Each of marking, rendering and counting takes its time for a long history: others come in between.
   if (messages.length > longHistory) await nextTurn();

@@ -108,31 +108,35 @@ export function markTexts(
   );
 }
 
-function changedConversation(whole: Conversation, change: Change, assistant: Change): Conversation {
-  return {
-    ...whole,
-    messages: whole.messages.map((message) =>
-      changedMessage(message, change, message.role === "assistant" ? assistant : change),
-    ),
-    tools: whole.tools.map((tool) => changed(tool, change) as Tool),
-  };
+/** Special texts that stay what they are in what the model or its operator wrote. */
+export interface OwnTexts {
+  /** Tags of the model's thinking, for an assistant's messages. */
+  readonly thinkTags?: readonly string[];
+  /** Added words with a meaning (marks.ts), for an assistant's and system messages: there they explain formats. */
+  readonly words?: ReadonlySet<string>;
 }
 
-/** @param tags tags of the model's thinking, which stay what they are in an assistant's messages */
 export function markConversation(
   specials: SpecialTexts,
   whole: Conversation,
-  tags: readonly string[] = [],
+  { thinkTags = [], words = none }: OwnTexts = {},
 ): Marked<Conversation> {
   const texts: string[] = [];
   for (const { images: _, ...message } of whole.messages) collect(message, texts);
   collect(whole.tools, texts);
-  const spared = new Set([...thinkingTags, ...tags]);
-  return marked(specials, texts, whole, (mark) =>
-    changedConversation(
-      whole,
-      (text) => put(specials, text, mark, none),
-      (text) => put(specials, text, mark, spared),
-    ),
-  );
+  const spared: Readonly<Record<string, ReadonlySet<string>>> = {
+    assistant: new Set([...thinkingTags, ...thinkTags, ...words]),
+    system: words,
+  };
+  return marked(specials, texts, whole, (mark) => {
+    const change = (sparing: ReadonlySet<string>) => (text: string) =>
+      put(specials, text, mark, sparing);
+    return {
+      ...whole,
+      messages: whole.messages.map((message) =>
+        changedMessage(message, change(none), change(spared[message.role] ?? none)),
+      ),
+      tools: whole.tools.map((tool) => changed(tool, change(none)) as Tool),
+    };
+  });
 }

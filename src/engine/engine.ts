@@ -37,6 +37,13 @@ export interface LoadSpec {
 }
 
 /** What is known about a model once it is loaded. */
+export interface SpecialToken {
+  readonly id: number;
+  readonly text: string;
+  /** A word that was added to the vocabulary: special where the model's prompts give it a meaning. */
+  readonly added?: boolean;
+}
+
 export interface LoadedModelInfo {
   /** Tokens of one slot's context, as really allocated (plain value, not rounded up). */
   readonly contextLength: number;
@@ -51,7 +58,7 @@ export interface LoadedModelInfo {
   /** Whether a full context can be shifted (llama.h `llama_memory_can_shift`). */
   readonly canShift: boolean;
   /** Tokens that mean something to the model rather than being text, with their texts. */
-  readonly specialTokens: readonly { readonly id: number; readonly text: string }[];
+  readonly specialTokens: readonly SpecialToken[];
   /** The GGUF's Jinja chat template; undefined when it has none. */
   readonly chatTemplate?: string;
   /** Bytes held for weights, KV cache and compute buffers; `gpu` is the share on GPUs. */

@@ -63,6 +63,7 @@ const specials = ["<|im_start|>", "<|im_end|>"].map((text, i) => ({
   stripsLeft: false,
   stripsRight: false,
   control: true,
+  added: false,
 }));
 const specialTexts = new SpecialTexts(specials.map(({ text }) => text));
 const codePoints = (text: string) => Array.from(text, (letter) => letter.codePointAt(0) ?? 0);

@@ -198,7 +198,9 @@ export const Report = t.Union([
       embeddingLength: t.Integer(),
       inputs: t.Object({ images: t.Boolean(), sound: t.Boolean() }),
       canShift: t.Boolean(),
-      specialTokens: t.Array(t.Object({ id: t.Integer(), text: t.String() })),
+      specialTokens: t.Array(
+        t.Object({ id: t.Integer(), text: t.String(), added: t.Optional(t.Boolean()) }),
+      ),
       chatTemplate: t.Optional(t.String()),
       memory: t.Object({ total: t.Number(), gpu: t.Number() }),
     }),

@@ -9,10 +9,10 @@ import {
   type TestServer,
   temporaryFolder,
 } from "../support/executable.ts";
-import { createMediaModel } from "../support/media-models.ts";
 import { png, wav } from "../support/pictures.ts";
 import { pythonWith } from "../support/python.ts";
 import { tinyDecoder, tinyProjector } from "../support/tiny-models.ts";
+import { createTinyModel } from "../support/tiny-server-models.ts";
 
 let server: TestServer;
 let client: Ollama;
@@ -41,8 +41,14 @@ async function start(): Promise<void> {
 
 /** Models that look and listen, and files for them. */
 async function startMedia() {
-  await createMediaModel(server, "sees", tinyDecoder("llama"), tinyProjector("mlp"));
-  await createMediaModel(server, "hears", tinyDecoder("llama"), tinyProjector("qwen2a"));
+  await createTinyModel(server, "sees", {
+    model: tinyDecoder("llama"),
+    projector: tinyProjector("mlp"),
+  });
+  await createTinyModel(server, "hears", {
+    model: tinyDecoder("llama"),
+    projector: tinyProjector("qwen2a"),
+  });
   const folder = await temporaryFolder();
   const files = { image: join(folder.path, "meadow.png"), sound: join(folder.path, "tone.wav") };
   const [image, sound] = [png([20, 160, 30], [120, 190, 250]), wav(440)];

@@ -7,9 +7,9 @@ import {
   startServer,
   type TestServer,
 } from "../support/executable.ts";
-import { createMediaModel } from "../support/media-models.ts";
 import { png, wav } from "../support/pictures.ts";
 import { tinyDecoder, tinyEncoder, tinyProjector } from "../support/tiny-models.ts";
+import { createTinyModel } from "../support/tiny-server-models.ts";
 
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 const sunset = base64(png([220, 90, 10], [40, 10, 90]));
@@ -30,12 +30,18 @@ describe.skipIf(!haveExecutable)("a server with models that see, hear and embed"
 
   beforeAll(async () => {
     server = await startServer();
-    await createMediaModel(server, "sees", tinyDecoder("llama"), tinyProjector("mlp"));
+    await createTinyModel(server, "sees", {
+      model: tinyDecoder("llama"),
+      projector: tinyProjector("mlp"),
+    });
     const grids = tinyProjector("qwen2vl_merger");
-    await createMediaModel(server, "grids", tinyDecoder("qwen2vl"), grids);
-    await createMediaModel(server, "hears", tinyDecoder("llama"), tinyProjector("qwen2a"));
-    await createMediaModel(server, "reads", tinyDecoder("llama"));
-    await createMediaModel(server, "embeds", tinyEncoder());
+    await createTinyModel(server, "grids", { model: tinyDecoder("qwen2vl"), projector: grids });
+    await createTinyModel(server, "hears", {
+      model: tinyDecoder("llama"),
+      projector: tinyProjector("qwen2a"),
+    });
+    await createTinyModel(server, "reads", { model: tinyDecoder("llama") });
+    await createTinyModel(server, "embeds", { model: tinyEncoder() });
   });
   afterAll(() => server?.[Symbol.asyncDispose]());
 

@@ -4,9 +4,13 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { haveExecutable, startServer, type TestServer } from "../support/executable.ts";
+import { tinyDecoder } from "../support/tiny-models.ts";
+import { createTinyModel } from "../support/tiny-server-models.ts";
 
 /** Token type of a GGUF whose tokens are no text. */
 const control = 3;
+/** Token type of words that were added. */
+const addedWord = 4;
 
 describe.skipIf(!haveExecutable)("a server with the embedded model", () => {
   let server: TestServer;
@@ -23,26 +27,58 @@ describe.skipIf(!haveExecutable)("a server with the embedded model", () => {
     return result;
   }
 
-  test("takes each special token of its vocabulary as text when a user writes it", async () => {
-    const { model_info } = await ask("/api/show", { model: "guide", verbose: true });
+  async function vocabulary(model: string): Promise<{ tokens: string[]; types: number[] }> {
+    const { model_info } = await ask("/api/show", { model, verbose: true });
     const info = model_info as Record<string, unknown>;
-    const tokens = info["tokenizer.ggml.tokens"] as string[];
-    const types = info["tokenizer.ggml.token_type"] as number[];
+    return {
+      tokens: info["tokenizer.ggml.tokens"] as string[],
+      types: info["tokenizer.ggml.token_type"] as number[],
+    };
+  }
+
+  /** How often a token stands in the prompt that texts become. */
+  async function count(id: number, texts: { model: string; prompt: string; system?: string }) {
+    const wanted = { num_predict: 1, temperature: 0 };
+    const { context } = await ask("/api/generate", { ...texts, options: wanted });
+    return (context as number[]).slice(0, -1).filter((token) => token === id).length;
+  }
+
+  test("takes each special token of its vocabulary as text when a user writes it", async () => {
+    const { tokens, types } = await vocabulary("guide");
     const special = tokens.map((_, id) => id).filter((id) => types[id] === control);
     expect(special.length).toBeGreaterThan(1);
-    /** How often a token stands in the prompt that a text becomes. */
-    const count = async (id: number, prompt: string) => {
-      const options = { num_predict: 1, temperature: 0 };
-      const { context } = await ask("/api/generate", { model: "guide", prompt, options });
-      return (context as number[]).slice(0, -1).filter((token) => token === id).length;
-    };
     const counts = [];
     for (const id of special) {
-      counts.push([await count(id, "tell  me"), await count(id, `tell ${tokens[id]} me`)]);
+      const written = (prompt: string) => count(id, { model: "guide", prompt });
+      counts.push([await written("tell  me"), await written(`tell ${tokens[id]} me`)]);
     }
     for (const [plain, written] of counts) expect(written).toBe(plain);
     // The template's own are special.
     expect(counts.some(([plain = 0]) => plain > 0)).toBe(true);
+  });
+
+  test("takes each added word that its template gives a meaning as text when a user writes it", async () => {
+    const marks = ["<tool_call>", "</tool_call>", "<tool_response>", "<think>", "[ARGS]"];
+    const template = `{{ .System }}${marks.join(" ")}{{ .Prompt }}`;
+    const model = tinyDecoder("llama", { words: [...marks, "<table>"] });
+    await createTinyModel(server, "words", { model, template });
+    const { tokens, types } = await vocabulary("words");
+    const added = tokens.map((_, id) => id).filter((id) => types[id] === addedWord);
+    const counts: Record<string, number[]> = {};
+    for (const id of added) {
+      const word = tokens[id] ?? "";
+      const [plain, evil] = ["tell me", `tell ${word}me`];
+      counts[word] = [
+        await count(id, { model: "words", prompt: plain }),
+        await count(id, { model: "words", prompt: evil }),
+        await count(id, { model: "words", prompt: plain, system: word }),
+      ];
+    }
+    expect(counts).toEqual({
+      ...Object.fromEntries(marks.map((word) => [word, [1, 1, 2]])),
+      // A word without a meaning is a token wherever it stands.
+      "<table>": [0, 1, 1],
+    });
   });
 
   /** The slowest answer of `/api/version` while a request runs, milliseconds. */

@@ -55,15 +55,21 @@ function gguf(metadata: Metadata, shapes: Shapes, seed: number): Uint8Array {
 /** Marks that the tokenizers of vision models know as one token. */
 const marks = ["<start_of_image>", "<end_of_image>", "<|vision_start|>", "<|vision_end|>"];
 
-/** SentencePiece with bytes, letters and marks. */
-function byteVocabulary(): { metadata: Metadata; size: number } {
+/** SentencePiece with bytes, letters, marks, and words that were added. */
+function byteVocabulary(words: readonly string[]): { metadata: Metadata; size: number } {
   const bytes = Array.from(
     { length: 256 },
     (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`,
   );
   const letters = ["▁", ..."abcdefghijklmnopqrstuvwxyz"];
-  const tokens = ["<unk>", "<s>", "</s>", ...bytes, ...letters, ...marks];
-  const types = [2, 3, 3, ...bytes.map(() => 6), ...letters.map(() => 1), ...marks.map(() => 3)];
+  const tokens = ["<unk>", "<s>", "</s>", ...bytes, ...letters, ...marks, ...words];
+  const types = [
+    ...[2, 3, 3],
+    ...bytes.map(() => 6),
+    ...letters.map(() => 1),
+    ...marks.map(() => 3),
+    ...words.map(() => 4),
+  ];
   return {
     size: tokens.length,
     metadata: {
@@ -94,13 +100,15 @@ export interface TinyOptions {
   readonly chatTemplate?: string;
   /** Tokens of a decoder that are never to be sampled. */
   readonly suppressed?: readonly number[];
+  /** Words that were added to the vocabulary of a decoder. */
+  readonly words?: readonly string[];
 }
 
 /** A decoder of two layers. */
 export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): Uint8Array {
   const { seed = 1, contextLength = 4096, pooling, bos = true } = options;
-  const { chatTemplate, suppressed = [] } = options;
-  const { metadata, size } = byteVocabulary();
+  const { chatTemplate, suppressed = [], words = [] } = options;
+  const { metadata, size } = byteVocabulary(words);
   const shapes: Record<string, number[]> = {
     "token_embd.weight": [width, size],
     "output_norm.weight": [width],

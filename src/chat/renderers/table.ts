@@ -42,6 +42,8 @@ const renderers: Readonly<Record<string, Renderer>> = {
   "qwen3.8": qwen38,
 };
 
+export const rendererNames: readonly string[] = Object.keys(renderers);
+
 /** Undefined for a name that stands for no renderer. */
 export function rendererNamed(name: string): Renderer | undefined {
   return Object.hasOwn(renderers, name) ? renderers[name] : undefined;

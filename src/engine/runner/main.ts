@@ -64,7 +64,11 @@ function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: Loa
       embeddingLength: model.fact(facts.embedding),
       inputs: { images: model.fact(facts.images) === 1, sound: model.fact(facts.sound) === 1 },
       canShift: model.fact(facts.canShift) === 1,
-      specialTokens: vocabulary.specials.map(({ id, text }) => ({ id, text })),
+      specialTokens: vocabulary.specials.map(({ id, text, added }) => ({
+        id,
+        text,
+        ...(added ? { added } : {}),
+      })),
       ...(template === undefined ? {} : { chatTemplate: template }),
       memory: { total: model.fact(facts.memoryTotal), gpu: model.fact(facts.memoryGpu) },
     },

@@ -4,13 +4,12 @@
  * tokens. So what a user wrote never becomes one (engine.ts, `TextPart`), and a prompt without such
  * texts is tokenised exactly as if it were one text.
  */
-import type { TextPart } from "../engine.ts";
+import type { SpecialToken, TextPart } from "../engine.ts";
 import { SpecialTexts } from "../special-texts.ts";
 
-/** A token that means something to the model rather than being text. */
-export interface SpecialToken {
-  readonly id: number;
-  readonly text: string;
+/** A token that means, or may mean, something to the model rather than being text. */
+export interface PromptToken extends SpecialToken {
+  readonly added: boolean;
   /** White space before or after its text is not part of the prompt. */
   readonly stripsLeft: boolean;
   readonly stripsRight: boolean;
@@ -20,9 +19,9 @@ export interface SpecialToken {
 
 /** The tokenizer of a loaded model. */
 export interface Vocabulary {
-  readonly specials: readonly SpecialToken[];
+  readonly specials: readonly PromptToken[];
   tokenize(text: string, parseSpecial: boolean): Int32Array;
-  /** Ids of tokens that spell a text one character, or one byte, at a time. */
+  /** Ids of tokens that spell the text of a special token without being special. */
   spell(text: string): readonly number[];
 }
 
@@ -31,7 +30,7 @@ type Piece = Extract<TextPart, { text: string }>;
 export class PromptTokenizer {
   readonly #vocabulary: Vocabulary;
   readonly #texts: SpecialTexts;
-  readonly #byText: ReadonlyMap<string, SpecialToken>;
+  readonly #byText: ReadonlyMap<string, PromptToken>;
   readonly #controls: ReadonlyMap<number, string>;
 
   constructor(vocabulary: Vocabulary) {
@@ -88,8 +87,8 @@ export class PromptTokenizer {
   #apart(pieces: readonly Piece[]): number[] {
     const out: number[] = [];
     let text = "";
-    let before: SpecialToken | undefined;
-    const flush = (after: SpecialToken | undefined) => {
+    let before: PromptToken | undefined;
+    const flush = (after: PromptToken | undefined) => {
       if (before?.stripsRight) text = text.trimStart();
       if (after?.stripsLeft) text = text.trimEnd();
       if (text !== "") this.#plain(text, out);
@@ -114,8 +113,8 @@ export class PromptTokenizer {
   }
 
   /**
-   * Text that holds no special token. Vocabularies of sentencepiece can put one together from pieces
-   * all the same: such a text is spelled.
+   * Text that holds no special token. Added words are tokens wherever they stand, and vocabularies of
+   * sentencepiece can put a special one together from pieces: such a text is spelled.
    */
   #plain(text: string, out: number[]): void {
     for (const token of this.#vocabulary.tokenize(text, false)) {

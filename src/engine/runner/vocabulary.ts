@@ -1,26 +1,31 @@
 /** The tokenizer of a loaded model as prompts need it: which tokens are special, and how to spell. */
 import { facts, type NativeModel, tokenAttributes } from "../../../ffi/native.ts";
-import type { SpecialToken, Vocabulary } from "./prompt-tokens.ts";
+import type { PromptToken, Vocabulary } from "./prompt-tokens.ts";
 
 /** Marks of turns that some vocabularies (DeepSeek's) list among words that users added. */
 const turnMark = /^<[|｜]\S+[|｜]>$/;
 
-function specialsOf(model: NativeModel): SpecialToken[] {
+/** What an added word must look like to be able to mean something: runs of blanks and the like do not. */
+const wordMark = /^(?:<[^\s<>]+>|\[[^\s[\]]+\])$/;
+
+function specialsOf(model: NativeModel): PromptToken[] {
   const { control, unknown, userDefined, stripsLeft, stripsRight } = tokenAttributes;
   const decoder = new TextDecoder();
-  const found: SpecialToken[] = [];
+  const found: PromptToken[] = [];
   const count = model.fact(facts.vocabulary);
   for (let id = 0; id < count; id++) {
     const bits = model.attributes(id);
     if ((bits & (control | unknown | userDefined)) === 0) continue;
     const text = decoder.decode(model.piece(id, true));
-    if ((bits & (control | unknown)) === 0 && !turnMark.test(text)) continue;
+    const added = (bits & (control | unknown)) === 0 && !turnMark.test(text);
+    if (added && !wordMark.test(text)) continue;
     found.push({
       id,
       text,
       stripsLeft: (bits & stripsLeft) !== 0,
       stripsRight: (bits & stripsRight) !== 0,
       control: (bits & unknown) === 0,
+      added,
     });
   }
   return found.filter(({ text }) => text !== "");
@@ -30,7 +35,7 @@ function specialsOf(model: NativeModel): SpecialToken[] {
 const keyOf = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 
 export class NativeVocabulary implements Vocabulary {
-  readonly specials: readonly SpecialToken[];
+  readonly specials: readonly PromptToken[];
   readonly #model: NativeModel;
   /** Plain tokens by their bytes, those of a single character; made when first needed. */
   #letters: Map<string, number> | undefined;
@@ -45,6 +50,21 @@ export class NativeVocabulary implements Vocabulary {
   }
 
   spell(text: string): readonly number[] {
+    return this.#inTwo(text) ?? this.#inLetters(text);
+  }
+
+  /** The first character and the rest, each as the tokenizer cuts it; undefined where that is another text. */
+  #inTwo(text: string): readonly number[] | undefined {
+    const first = String.fromCodePoint(text.codePointAt(0) ?? 0);
+    const ids = [first, text.slice(first.length)].flatMap((part) => [
+      ...this.#model.tokenize(part, false, false),
+    ]);
+    const bytes = Buffer.concat(ids.map((id) => this.#model.piece(id, false)));
+    const special = ids.some((id) => this.specials.some((token) => token.id === id));
+    return special || bytes.toString() !== text ? undefined : ids;
+  }
+
+  #inLetters(text: string): readonly number[] {
     this.#letters ??= this.#readLetters();
     const encoder = new TextEncoder();
     const ids: number[] = [];

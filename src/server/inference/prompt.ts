@@ -18,7 +18,7 @@ import { resolveRenderer } from "../../chat/renderers/choice.ts";
 import { ImageMarkers } from "../../chat/renderers/turns.ts";
 import { type Marked, markConversation, markTexts } from "../../chat/user-text.ts";
 import type { LoadedModel, PromptPart, TextPart } from "../../engine/engine.ts";
-import { SpecialTexts } from "../../engine/special-texts.ts";
+import type { SpecialTexts } from "../../engine/special-texts.ts";
 import { ContextOverflowError } from "../../errors.ts";
 import { chooseTemplate, parserOf } from "../../model/capabilities.ts";
 import type { StoredModel } from "../../model/model.ts";
@@ -26,6 +26,7 @@ import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import { decodeBase64 } from "../ollama/go-body.ts";
 import { thinkTagsOfModel } from "./output.ts";
+import { specialsOf } from "./specials.ts";
 
 /** What of a prompt was left out. */
 export interface Truncation {
@@ -60,43 +61,53 @@ export interface PromptContext {
   readonly limits: PromptLimits;
 }
 
-function sourceOf({ deps, model }: PromptContext): PromptSource {
+/** How a model's prompts are made, and which texts are special in them. */
+interface ModelPrompts {
+  readonly source: PromptSource;
+  readonly specials: SpecialTexts;
+}
+
+function promptsOf({ deps, model, lease }: PromptContext): ModelPrompts {
   const { config, template } = model;
   const tags = thinkTagsOfModel(model, deps.config.goTemplate);
-  return {
-    choice: chooseTemplate(model, deps.config.goTemplate),
+  const choice = chooseTemplate(model, deps.config.goTemplate);
+  const renderer = resolveRenderer(
+    config.renderer ?? "",
+    [model.shortName, model.name.model],
+    config.model_type ?? "",
+  );
+  const parser = parserOf(model);
+  const thinkTags = tags === undefined ? [] : [tags.open, tags.close];
+  const { texts, words } = specialsOf(lease.model, {
+    choice,
+    template: (choice === "jinja" ? model.gguf?.facts.chatTemplate : template) ?? "",
+    renderer,
+    parser: parser ?? "",
+    tags: thinkTags,
+  });
+  const source = {
+    choice,
     goTemplate: template,
-    renderer: resolveRenderer(
-      config.renderer ?? "",
-      [model.shortName, model.name.model],
-      config.model_type ?? "",
-    ),
-    harmony: parserOf(model) === "harmony",
-    thinkTags: tags === undefined ? [] : [tags.open, tags.close],
+    renderer,
+    harmony: parser === "harmony",
+    thinkTags,
+    words,
     stripsThinking: stripsThinking(config.model_family, model.name.model),
     oneImage: config.model_families?.includes("mllama") ?? false,
   };
-}
-
-/** Special texts by model: made once per load. */
-const specialTexts = new WeakMap<LoadedModel, SpecialTexts>();
-
-function specialsOf(model: LoadedModel): SpecialTexts {
-  let known = specialTexts.get(model);
-  if (known === undefined) {
-    known = new SpecialTexts(model.info.specialTokens.map(({ text }) => text));
-    specialTexts.set(model, known);
-  }
-  return known;
+  return { source, specials: texts };
 }
 
 const textPart = (text: string): TextPart => ({ text, parseSpecial: true });
 
-function engineOf(model: LoadedModel): PromptEngine {
+const tokenize = (model: LoadedModel, pieces: readonly string[]) =>
+  model.tokenizePrompt(pieces.map(textPart), { addSpecial: true });
+
+function engineOf(model: LoadedModel, specials: SpecialTexts): PromptEngine {
   return {
-    specials: specialsOf(model),
+    specials,
     applyTemplate: (request) => model.applyTemplate(request),
-    tokenize: (pieces) => model.tokenizePrompt(pieces.map(textPart), { addSpecial: true }),
+    tokenize: (pieces) => tokenize(model, pieces),
   };
 }
 
@@ -129,7 +140,7 @@ async function finished(
   if (counted === undefined && Buffer.byteLength(text) + 2 < contextLength) {
     return { ...whole, parts: pieces.map(textPart), addSpecial: true };
   }
-  const tokens = counted ?? (await engineOf(model).tokenize(pieces));
+  const tokens = counted ?? (await tokenize(model, pieces));
   if (tokens.length <= contextLength - 1) {
     return { ...whole, parts: [{ tokens, texts: pieces }], addSpecial: false };
   }
@@ -171,8 +182,9 @@ export async function chatPrompt(
     truncate: limits.truncate,
     imageTokens: model.projectorPaths.length > 0 ? imageTokens : 0,
   };
-  const engine = engineOf(lease.model);
-  const fitted = await fitChat(sourceOf(context), conversation, engine, options);
+  const { source, specials } = promptsOf(context);
+  const engine = engineOf(lease.model, specials);
+  const fitted = await fitChat(source, conversation, engine, options);
   const dropped = { messages: fitted.dropped, tokens: fitted.droppedTokens };
   const fresh = before.length === 1 && before[0] === "";
   const pieces = fresh ? fitted.pieces : joined(before, fitted.pieces);
@@ -211,10 +223,10 @@ export async function generatePrompt(
   wanted: GeneratePrompt,
 ): Promise<BuiltPrompt> {
   const { lease } = context;
-  const before = await contextPieces(lease.model, wanted.context);
-  const { choice, goTemplate } = sourceOf(context);
+  const { source, specials } = promptsOf(context);
+  const { choice, goTemplate } = source;
+  const before = await contextPieces(lease.model, specials, wanted.context);
   const { think } = wanted.conversation;
-  const specials = specialsOf(lease.model);
   const images = wanted.conversation.messages.flatMap((message) => message.images ?? []);
   const bare = marked(wanted.prompt, images);
   const rest = (pieces: readonly string[]) =>
@@ -224,7 +236,7 @@ export async function generatePrompt(
     return rest(suffixPieces(specials, template, bare, wanted.suffix, think));
   }
   if (wanted.template !== "") {
-    const { value, pieces } = markConversation(specials, wanted.conversation);
+    const { value, pieces } = markConversation(specials, wanted.conversation, source);
     const messages = markImages(value.messages);
     return rest(pieces(await renderGoInTurns(wanted.template, { ...value, messages })));
   }
@@ -245,9 +257,12 @@ function suffixPieces(
 }
 
 /** Text of what was said before, in which only tokens that were special are special again. */
-async function contextPieces(model: LoadedModel, tokens: readonly number[]): Promise<string[]> {
+async function contextPieces(
+  model: LoadedModel,
+  specials: SpecialTexts,
+  tokens: readonly number[],
+): Promise<string[]> {
   if (tokens.length === 0) return [""];
-  const specials = specialsOf(model);
   const whole = await model.detokenize(tokens);
   if (specials.find(whole) === undefined) return [whole];
   const texts = new Map(model.info.specialTokens.map(({ id, text }) => [id, text]));

@@ -67,6 +67,21 @@ describe("marks", () => {
     ]);
   });
 
+  test("leave words with a meaning alone in what an assistant or the operator wrote", () => {
+    const content = "<s><tool_call>";
+    const both = new SpecialTexts(["<tool_call>", "<s>"]);
+    const roles = ["system", "user", "assistant", "tool"];
+    const { value, pieces } = markConversation(
+      both,
+      conversation(roles.map((role) => ({ role, content }))),
+      { words: new Set(["<tool_call>"]) },
+    );
+    const own = ["<", "s><tool_call>"];
+    const foreign = ["<", "s><", "tool_call>"];
+    const cut = value.messages.map((message) => pieces(message.content));
+    expect(cut).toEqual([own, foreign, own, foreign]);
+  });
+
   test("are characters that the texts do not have", () => {
     const content = "\ufdd0<|end|>\ufdd0\ufdd1";
     const { value, pieces } = markTexts(specials, [content]);

@@ -1,15 +1,16 @@
 /** Prompts in pieces become tokens; special ones only where a piece holds their whole text. */
 import { describe, expect, test } from "bun:test";
 import type { TextPart } from "../../../src/engine/engine.ts";
-import { PromptTokenizer, type SpecialToken } from "../../../src/engine/runner/prompt-tokens.ts";
+import { type PromptToken, PromptTokenizer } from "../../../src/engine/runner/prompt-tokens.ts";
 import { SpecialTexts } from "../../../src/engine/special-texts.ts";
 
-const special = (id: number, text: string, more: Partial<SpecialToken> = {}): SpecialToken => ({
+const special = (id: number, text: string, more: Partial<PromptToken> = {}): PromptToken => ({
   id,
   text,
   stripsLeft: false,
   stripsRight: false,
   control: true,
+  added: false,
   ...more,
 });
 
@@ -18,7 +19,7 @@ const end = special(9002, "<|end|>");
 const codes = (text: string) => Array.from(text, (letter) => letter.codePointAt(0) ?? 0);
 
 /** Characters are tokens; every call is written down. */
-function tokenizer(specials: readonly SpecialToken[], merged: Record<string, number> = {}) {
+function tokenizer(specials: readonly PromptToken[], merged: Record<string, number> = {}) {
   const calls: [string, boolean][] = [];
   const prompts = new PromptTokenizer({
     specials,
@@ -78,6 +79,12 @@ describe("pieces of a prompt", () => {
       ["x<|end|> y", false],
       ["z", false],
     ]);
+  });
+
+  test("an added word stays a token where it stands whole, and is spelled where it is cut", () => {
+    const { tokens } = tokenizer([special(7, "<call>", { added: true })], { "<call>": 7 });
+    expect(tokens(text("<call>"))).toEqual([7]);
+    expect(tokens(text("<"), text("call>"))).toEqual(codes("<call>"));
   });
 
   test("a control token that a vocabulary puts together from plain text is spelled", () => {

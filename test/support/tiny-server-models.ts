@@ -1,14 +1,20 @@
-/** Models that see, hear or embed, made for tests, in a running server. */
+/** Tiny models, made for tests, in a running server. */
 import { type TestServer, uploadBlob } from "./executable.ts";
 
-const template = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}<assistant>";
+const turns = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}<assistant>";
 
-/** Creates a model from the bytes of its GGUF, and of a projector's. @throws Error with the server's words */
-export async function createMediaModel(
+interface Parts {
+  /** Bytes of a GGUF. */
+  readonly model: Uint8Array;
+  readonly projector?: Uint8Array;
+  readonly template?: string;
+}
+
+/** Creates a model from its parts. @throws Error with the server's words */
+export async function createTinyModel(
   server: TestServer,
   name: string,
-  model: Uint8Array,
-  projector?: Uint8Array,
+  { model, projector, template = turns }: Parts,
 ): Promise<void> {
   const files: Record<string, string> = { "model.gguf": await uploadBlob(server, model) };
   if (projector !== undefined) files["projector.gguf"] = await uploadBlob(server, projector);
