@@ -22,7 +22,7 @@ import type {
 } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
 import { processState, residentBytes, watchLoad } from "./load-watch.ts";
-import { Command, checkMessage, Report } from "./protocol.ts";
+import { Command, checkMessage, decodeMessage, encodeMessage, Report } from "./protocol.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface ProcessEngineOptions {
@@ -84,7 +84,7 @@ export class Child implements LoadedModel {
       stdout: "ignore",
       stderr: "pipe",
       serialization: "advanced",
-      ipc: (message) => this.#receive(message as Report),
+      ipc: (message) => this.#receive(message),
       onExit: (_process, code, signal) => {
         onEnd();
         void this.#onExit(code, signal);
@@ -283,16 +283,17 @@ export class Child implements LoadedModel {
     if (this.#over !== undefined || this.#process.exitCode !== null) return;
     if (this.#options.checkMessages) checkMessage(Command, command);
     try {
-      this.#process.send(command);
+      this.#process.send(encodeMessage(command));
     } catch {
       // The channel closes a moment before the exit is reported; onExit settles everybody.
     }
   }
 
   /** A child whose memory is damaged may say anything: what cannot be understood ends it. */
-  #receive(report: Report): void {
+  #receive(carried: unknown): void {
     this.#watchdog.heard();
     try {
+      const report = decodeMessage(carried) as Report;
       if (this.#options.checkMessages) checkMessage(Report, report);
       this.#take(report);
     } catch (error) {

@@ -106,11 +106,13 @@ export const defaultOptions: Readonly<RunOptions> = {
 function typed(key: string, kind: Kind, value: unknown): number | boolean | string[] {
   switch (kind) {
     case "integer":
-      if (typeof value === "number") return Math.trunc(value) + 0;
+      if (typeof value === "number" && Number.isFinite(value)) return Math.trunc(value) + 0;
       if (typeof value === "bigint") return Number(value);
       break;
     case "float32":
-      if (typeof value === "number") return shortFloat32(value);
+      if (typeof value === "number" && Number.isFinite(Math.fround(value))) {
+        return shortFloat32(value);
+      }
       break;
     case "boolean":
       if (typeof value === "boolean") return value;

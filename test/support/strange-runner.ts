@@ -2,6 +2,8 @@
  * A runner that misbehaves as its argument says, for tests of the parent: `silent` loads and never
  * answers, `garbage` answers what is no message, `deaf` never says that it is ready, `exit` ends.
  */
+import { type Command, decodeMessage } from "../../src/engine/protocol.ts";
+
 const how = process.argv[2];
 const info = {
   contextLength: 256,
@@ -15,7 +17,8 @@ const info = {
 };
 
 process.on("disconnect", () => process.exit(0));
-process.on("message", (message: { type: string; id?: number }) => {
+process.on("message", (carried: unknown) => {
+  const message = decodeMessage(carried) as Command;
   if (message.type === "load") {
     if (how !== "deaf") process.send?.({ type: "ready", info });
   } else if (how === "exit") process.exit(7);
@@ -26,7 +29,7 @@ process.on("message", (message: { type: string; id?: number }) => {
     process.send?.({
       type: "events",
       events: [
-        [message.id, { type: "text", text: 5 }],
+        ["id" in message ? message.id : 0, { type: "text", text: 5 }],
         [999, {}],
       ],
     });

@@ -9,6 +9,9 @@ import type { Active, Slot } from "./slot.ts";
 
 type LogprobsOf = NonNullable<Extract<GenerateEvent, { type: "text" }>["logprobs"]>;
 
+/** Log probability of a token that cannot come. */
+const leastLogprob = -9999;
+
 /** A row of the last step whose logits are to be sampled. */
 export interface DueRow {
   readonly row: number;
@@ -167,7 +170,13 @@ export class Answers {
       .logprobs(row, token, top)
       .map(({ token: id, logprob }) => {
         const bytes = this.#model.piece(id, false);
-        return { token: new TextDecoder().decode(bytes), logprob, bytes: Array.from(bytes) };
+        // JSON has no infinity: what cannot come gets the least that APIs of this field write.
+        const finite = Math.max(logprob, leastLogprob);
+        return {
+          token: new TextDecoder().decode(bytes),
+          logprob: finite,
+          bytes: Array.from(bytes),
+        };
       });
     if (own === undefined) throw new EngineError("no log probability of the sampled token");
     return { ...own, top: likeliest };

@@ -9,7 +9,7 @@ import pin from "../../../vendor/llama.cpp/pin.json" with { type: "json" };
 import { AppError, errorMessage, ModelLoadError } from "../../errors.ts";
 import { version } from "../../version.ts";
 import type { LoadSpec } from "../engine.ts";
-import type { Command, Report } from "../protocol.ts";
+import { type Command, decodeMessage, encodeMessage, type Report } from "../protocol.ts";
 import { CheckRunner } from "./checker.ts";
 import { toFailure } from "./failure.ts";
 import { PrefixCache } from "./prefix-cache.ts";
@@ -112,7 +112,7 @@ export function runRunner(): Promise<number> {
     process.stderr.write("hutch runner is started by hutch itself\n");
     return Promise.resolve(1);
   }
-  const send = (report: Report): void => void ipc(report);
+  const send = (report: Report): void => void ipc(encodeMessage(report));
   let runner: Runner | undefined;
   let model: NativeModel | undefined;
   let checker: CheckRunner | undefined;
@@ -151,7 +151,8 @@ export function runRunner(): Promise<number> {
   // A terminal's Ctrl-C reaches the whole process group; the parent decides what it means.
   process.on("SIGINT", () => {});
   process.on("disconnect", () => resolve(0));
-  process.on("message", (message: Command) => {
+  process.on("message", (carried: unknown) => {
+    const message = decodeMessage(carried) as Command;
     if (message.type === "load") load(message);
     else if (message.type === "check") void checker?.check(message);
     else if (runner !== undefined && model !== undefined) handle(message, runner, model, send);
