@@ -52,6 +52,9 @@ export interface StoredModel extends ModelContent {
 const contents = new Map<string, ModelContent>();
 const mostContents = 1024;
 
+/** The whole of each manifest that is remembered, as long as its content is. */
+const models = new WeakMap<StoredManifest, { content: ModelContent; model: StoredModel }>();
+
 /**
  * @param raw how the request spelled the name, for the error
  * @throws ModelNotFoundError (`model 'X' not found`), StoreError for damaged models
@@ -75,8 +78,12 @@ export function withContent(store: Store, found: StoredManifest): StoredModel {
     if (contents.size >= mostContents) contents.clear();
     contents.set(key, content);
   }
+  const known = models.get(found);
+  if (known?.content === content) return known.model;
   const { name, modifiedAt } = found;
-  return { ...content, name, shortName: displayName(name), modifiedAt };
+  const model = { ...content, name, shortName: displayName(name), modifiedAt };
+  models.set(found, { content, model });
+  return model;
 }
 
 /** Whether the file that the remembered content speaks of is still there, unchanged in size. */

@@ -126,7 +126,8 @@ export class Store extends Blobs {
 
   /** A stored manifest in its stored case; undefined when there is none. @throws StoreError */
   manifest(name: ModelName): StoredManifest | undefined {
-    return isValidName(name) ? this.#readManifest(this.stored(name)) : undefined;
+    if (!isValidName(name)) return undefined;
+    return this.#readManifest(name) ?? this.#readManifest(this.stored(name));
   }
 
   /** @param name in its stored case */

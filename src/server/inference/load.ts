@@ -11,6 +11,14 @@ import { wantedLoad } from "./load-spec.ts";
 /** Blobs whose head was checked, by path and size: once per file is enough. */
 const checked = new Set<string>();
 
+/** @throws GgufError */
+function checkOnce(path: string, bytes = Bun.file(path).size): void {
+  const key = `${path} ${bytes}`;
+  if (checked.has(key)) return;
+  checkGguf(path);
+  checked.add(key);
+}
+
 /** Loads the model for a request and holds it. @throws GgufError, the scheduler's errors */
 export function acquire(
   deps: ServerDeps,
@@ -20,16 +28,10 @@ export function acquire(
   { signal, terms }: Pick<RunScope, "signal" | "terms">,
 ): Promise<Lease> {
   const { spec, explicit, need } = wantedLoad(model, resolved, deps.config);
-  for (const path of [
-    spec.path,
-    ...spec.adapters.map((adapter) => adapter.path),
-    ...spec.projectors,
-  ]) {
-    const key = `${path} ${Bun.file(path).size}`;
-    if (checked.has(key)) continue;
-    checkGguf(path);
-    checked.add(key);
-  }
+  // The model's own file was looked at when the model was found.
+  checkOnce(spec.path, model.gguf?.head.fileBytes);
+  for (const { path } of spec.adapters) checkOnce(path);
+  for (const path of spec.projectors) checkOnce(path);
   const { shortName: name, digest } = model;
   const deadlines = deadlinesOf(signal);
   deadlines.add(configuredLimits(deps.config));

@@ -90,13 +90,16 @@ export function createRequestLog(logger: Logger, metrics: Metrics): RequestLog {
         request.headers.get("authorization") ?? address,
         (seconds, status, fields) => {
           metrics.request(route, status, seconds);
-          logger.info("request", {
-            id: record.id,
-            method,
-            route,
-            status,
-            ms: Math.round(seconds * 1e5) / 100,
-            ...fields,
+          // The client has its answer first.
+          setImmediate(() => {
+            logger.info("request", {
+              id: record.id,
+              method,
+              route,
+              status,
+              ms: Math.round(seconds * 1e5) / 100,
+              ...fields,
+            });
           });
         },
       );
