@@ -139,8 +139,9 @@ HUTCH_API int32_t hutch_detokenize(const hutch_model *model, const int32_t *toke
  * bytes needed. May be half a UTF-8 character. */
 HUTCH_API int32_t hutch_token_piece(const hutch_model *model, int32_t token, bool special, char *buffer, int32_t size);
 
-/* What kind of token it is: bits of llama.h's `llama_token_attr`. INVALID outside the vocabulary. */
-HUTCH_API int32_t hutch_token_attributes(const hutch_model *model, int32_t token);
+/* What kinds of tokens the first `count` are: bits of llama.h's `llama_token_attr`, one number each.
+ * INVALID when there are not so many. */
+HUTCH_API int32_t hutch_token_attributes(const hutch_model *model, int32_t *attributes, int32_t count);
 
 /* Renders a conversation (JSON array of messages in OpenAI form; array of tools or ""; object of
  * variables) with the model's Jinja template, ChatML when it has none. Returns the length in bytes of

@@ -319,9 +319,12 @@ int32_t hutch_token_piece(const hutch_model * model, int32_t token, bool special
     return hutch::guarded([&] { return llama_token_to_piece(model->vocab, token, buffer, size, 0, special); }, INT32_MIN);
 }
 
-int32_t hutch_token_attributes(const hutch_model * model, int32_t token) {
-    if (token < 0 || token >= llama_vocab_n_tokens(model->vocab)) {
-        return hutch::fail(HUTCH_STATUS_INVALID, "token " + std::to_string(token) + " is not in the vocabulary");
+int32_t hutch_token_attributes(const hutch_model * model, int32_t * attributes, int32_t count) {
+    if (count < 0 || count > llama_vocab_n_tokens(model->vocab)) {
+        return hutch::fail(HUTCH_STATUS_INVALID, "the vocabulary has no " + std::to_string(count) + " tokens");
     }
-    return static_cast<int32_t>(llama_vocab_get_attr(model->vocab, token));
+    for (llama_token token = 0; token < count; token++) {
+        attributes[token] = static_cast<int32_t>(llama_vocab_get_attr(model->vocab, token));
+    }
+    return HUTCH_STATUS_OK;
 }

@@ -226,6 +226,7 @@ const pieceStride = 64;
 /** A loaded model with its context. */
 export class NativeModel {
   readonly #handle: Handle;
+  #attributes: Int32Array | undefined;
   readonly #lib: HutchLibrary["symbols"];
   readonly #error: () => string;
   #rows = new Int32Array(64);
@@ -311,9 +312,18 @@ export class NativeModel {
     return buffer.slice(0, Math.max(0, length));
   }
 
-  /** Bits of `tokenAttributes`. */
+  /** Bits of `tokenAttributes`; 0 for what is no token. Asked for all at once: there may be 256,000. */
   attributes(token: number): number {
-    return this.#lib.hutch_token_attributes(this.#model, token);
+    this.#attributes ??= this.#readAttributes();
+    return this.#attributes[token] ?? 0;
+  }
+
+  #readAttributes(): Int32Array {
+    const all = new Int32Array(this.fact(facts.vocabulary));
+    if (all.length === 0) return all;
+    const result = this.#lib.hutch_token_attributes(this.#model, all, all.length);
+    if (result !== status.ok) throw statusError(result, this.#error());
+    return all;
   }
 
   /** @throws EngineError with the template's own words */

@@ -48,8 +48,8 @@ export const symbols = {
   hutch_detokenize: { args: ["ptr", "ptr", "i32", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_token_piece(const hutch_model *model, int32_t token, bool special, char *buffer, int32_t size)
   hutch_token_piece: { args: ["ptr", "i32", "bool", "ptr", "i32"], returns: "i32" },
-  // int32_t hutch_token_attributes(const hutch_model *model, int32_t token)
-  hutch_token_attributes: { args: ["ptr", "i32"], returns: "i32" },
+  // int32_t hutch_token_attributes(const hutch_model *model, int32_t *attributes, int32_t count)
+  hutch_token_attributes: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_render(hutch_model *model, const char *messages, const char *tools, const char *variables, bool add_generation_prompt)
   hutch_render: { args: ["ptr", "ptr", "ptr", "ptr", "bool"], returns: "i32" },
   // int32_t hutch_rendered(const hutch_model *model, char *buffer, int32_t size)
