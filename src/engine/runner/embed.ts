@@ -74,6 +74,8 @@ export class EmbedQueue {
   readonly #tokenizer: TextTokenizer;
   readonly #width: number;
   readonly #whole: boolean;
+  /** Tokens that the cache holds, of all texts together. */
+  readonly #cells: number;
   readonly #pooled: boolean;
   /** One text a batch, in pieces that do not depend on the clock. */
   readonly #deterministic: boolean;
@@ -99,6 +101,7 @@ export class EmbedQueue {
     };
     this.#width = model.fact(facts.embedding);
     this.#whole = model.fact(facts.whole) === 1;
+    this.#cells = model.fact(facts.context);
     this.#pooled = model.fact(facts.pooled) === 1;
     this.#deterministic = options.deterministic;
     this.#speed = options.firstSpeed;
@@ -170,16 +173,20 @@ export class EmbedQueue {
   ): { readings: Reading[]; rows: number } {
     const readings = this.#long === undefined ? [] : [this.#long];
     let rows = this.#long === undefined ? 0 : this.#place(this.#long, 0, budget);
+    // A text that is read in pieces needs cells for all of them; others have what is left.
+    let cells = this.#cells - (this.#long?.tokens.length ?? 0);
     for (const sequence of free) {
-      if (rows >= budget || (this.#deterministic && rows > 0)) break;
+      if (rows >= budget || cells <= 0 || (this.#deterministic && rows > 0)) break;
       if (this.holds(sequence)) continue;
-      const next = this.#nextText(rows === 0 ? this.#step.capacity : budget - rows);
+      const room = rows === 0 ? this.#step.capacity : Math.min(budget - rows, cells);
+      const next = this.#nextText(room);
       if (next === undefined) break;
       take(sequence);
       this.#model.remove(sequence, -1, -1);
       const reading = { ...next, sequence, evaluated: 0, lastRow: -1 };
       // The first may be longer than the budget; where its pieces would do, it is read in pieces.
       rows = this.#place(reading, rows, this.#whole ? this.#step.capacity : budget);
+      cells -= next.tokens.length;
       readings.push(reading);
       if (reading.lastRow < 0) this.#long = reading;
     }

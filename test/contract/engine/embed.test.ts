@@ -105,6 +105,17 @@ describe.skipIf(!haveLibrary)("embeddings", () => {
     await narrow[Symbol.asyncDispose]();
   });
 
+  test("of a long text leave it all of its cells", async () => {
+    // 512 tokens in pieces of 30: beside the last two there is room in the step, but not in the context.
+    const model = await load(tinyDecoder("llama", { pooling: 3 }), { batchSize: 30 });
+    const text = "the quick brown fox jumps over the lazy dog ".repeat(20);
+    const [alone] = (await model.embed([text], options, never)).vectors;
+    const { vectors } = await model.embed([text, "more"], options, never);
+    expect(vectors).toHaveLength(2);
+    expect(distance(alone ?? [], vectors[0] ?? [])).toBeLessThan(5e-3);
+    await model[Symbol.asyncDispose]();
+  });
+
   test("are the same to the last bits when that is asked for", async () => {
     const model = await load(tinyEncoder(), { deterministic: true });
     const { vectors } = await model.embed(texts.slice(0, 30), options, never);
