@@ -89,11 +89,19 @@ const letters: TextTokenizer = {
   detokenize: spell,
 };
 
+/** A sum of a direction for each word, so that texts with common words lie close to each other. */
 function vectorOf(tokens: ArrayLike<number>, width: number, normalize: boolean): Float32Array {
   const vector = new Float32Array(width);
-  Array.from(tokens).forEach((token, i) => {
-    vector[i % width] = (vector[i % width] ?? 0) + (token % 97) + 1;
-  });
+  for (const word of wordsOf(spell(tokens).toLowerCase())) {
+    const hash = BigInt(Bun.hash(word.trim()));
+    for (let part = 0n; part < 4n; part++) {
+      const bits = Number((hash >> (part * 16n)) & 0xffffn);
+      const at = (bits >> 1) % width;
+      vector[at] = (vector[at] ?? 0) + (bits % 2 === 0 ? 1 : -1);
+    }
+  }
+  // A text without words, or whose words cancel out, lies somewhere too.
+  if (vector.every((value) => value === 0)) vector[0] = 1;
   const length = normalize ? Math.hypot(...vector) || 1 : 1;
   return vector.map((value) => value / length);
 }

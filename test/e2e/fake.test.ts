@@ -127,6 +127,12 @@ describe.skipIf(!haveExecutable)("a fake server", () => {
     const input = ["one", "two"];
     const { embeddings } = await object(await server.post("/api/embed", { model: "e", input }));
     expect((embeddings as number[][]).map(({ length }) => length)).toEqual([384, 384]);
+    const near = ["a red apple", "the red apple", "quantum field theory"];
+    const compared = await object(await server.post("/api/embed", { model: "e", input: near }));
+    const [apple = [], other = [], far = []] = compared.embeddings as number[][];
+    const product = (one: number[]) =>
+      one.reduce((sum, value, i) => sum + value * (apple[i] ?? 0), 0);
+    expect(product(other)).toBeGreaterThan(product(far) + 0.3);
     const { capabilities } = await object(await server.post("/api/show", { model: "e" }));
     expect(capabilities).toEqual(["completion", "vision", "tools", "insert", "thinking"]);
     const pulled = await Array.fromAsync(lines(await server.post("/api/pull", { model: "p" })));
