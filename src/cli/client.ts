@@ -1,4 +1,6 @@
 /** A client of the HTTP API over any transport: a server, or the application in this process. */
+import { type Static, Type as t } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import { ConnectionError, errorMessage, ServerError } from "../errors.ts";
 import { version } from "../version.ts";
 
@@ -7,7 +9,26 @@ export type Transport = (request: Request) => Promise<Response>;
 /** Longest line of a stream, bytes (cli.md 2). */
 const longestLine = 8_000_000;
 
-export type Json = Record<string, unknown>;
+const JsonObject = t.Record(t.String(), t.Unknown());
+export type Json = Static<typeof JsonObject>;
+
+const ErrorBody = t.Object({ error: t.String() });
+
+/** Undefined for text that is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws ServerError for what only another program than a model server can have sent */
+function objectOf(text: string, status: number): Json {
+  const value = parsed(text);
+  if (Value.Check(JsonObject, value)) return value;
+  throw new ServerError(`the server answered no JSON object: ${text.slice(0, 200)}`, status);
+}
 
 export class Client {
   readonly #base: string;
@@ -47,7 +68,7 @@ export class Client {
   async call(method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<Json> {
     const response = await this.#send(method, path, body, init);
     const text = await response.text();
-    if (response.ok) return text === "" ? {} : (JSON.parse(text) as Json);
+    if (response.ok) return text === "" ? {} : objectOf(text, response.status);
     throw new ServerError(errorText(text), response.status, kindOf(response));
   }
 
@@ -60,11 +81,7 @@ export class Client {
   ): Promise<{ status: number; body: unknown }> {
     const response = await this.#send(method, path, body, { signal });
     const text = await response.text();
-    try {
-      return { status: response.status, body: JSON.parse(text) };
-    } catch {
-      return { status: response.status, body: text };
-    }
+    return { status: response.status, body: parsed(text) ?? text };
   }
 
   /** Status only. */
@@ -98,7 +115,7 @@ export class Client {
       );
     }
     for await (const line of linesOf(response)) {
-      const object = JSON.parse(line) as Json;
+      const object = objectOf(line, response.status);
       if (typeof object.error === "string" && object.error !== "") {
         throw new ServerError(object.error, response.status);
       }
@@ -124,12 +141,8 @@ function kindOf(response: Response): string | undefined {
 
 function errorText(body: string): string {
   if (body === "") return "something went wrong, please see the hutch server logs for details";
-  try {
-    const { error } = JSON.parse(body) as { error?: unknown };
-    return typeof error === "string" ? error : body;
-  } catch {
-    return body;
-  }
+  const value = parsed(body);
+  return Value.Check(ErrorBody, value) ? value.error : body;
 }
 
 async function* linesOf(response: Response): AsyncGenerator<string> {

@@ -217,6 +217,32 @@ class Reader {
       throw new GgufError(`duplicate tensor name "${name}" at byte ${start}`, name, start);
     }
     names.add(name);
+    const { shape, elements, shapeAt } = this.#shape(name);
+    const typeAt = cursor.offset;
+    const number = cursor.u32(`type of tensor "${name}"`);
+    const type = tensorTypes[number];
+    if (type === undefined) {
+      throw new GgufError(
+        `tensor "${name}" at byte ${typeAt} has the unknown type ${number}`,
+        name,
+        typeAt,
+      );
+    }
+    if ((shape[0] ?? 0) % type.block !== 0) {
+      throw new GgufError(
+        `tensor "${name}" at byte ${shapeAt}: rows of ${shape[0]} elements are no whole blocks of ${type.name}`,
+        name,
+        shapeAt,
+      );
+    }
+    const offset = this.#tensorOffset(name, alignment);
+    const bytes = (elements / type.block) * type.bytes;
+    return { name, type, shape, elements, offset, bytes };
+  }
+
+  /** Sizes of a tensor, innermost first, and their product, which is exact. */
+  #shape(name: string): { shape: number[]; elements: number; shapeAt: number } {
+    const cursor = this.#cursor;
     const dimensionsAt = cursor.offset;
     const dimensions = cursor.u32(`dimensions of tensor "${name}"`);
     if (dimensions < 1 || dimensions > mostDimensions) {
@@ -242,23 +268,12 @@ class Reader {
       }
       shape.push(Number(size));
     }
-    const typeAt = cursor.offset;
-    const number = cursor.u32(`type of tensor "${name}"`);
-    const type = tensorTypes[number];
-    if (type === undefined) {
-      throw new GgufError(
-        `tensor "${name}" at byte ${typeAt} has the unknown type ${number}`,
-        name,
-        typeAt,
-      );
-    }
-    if ((shape[0] ?? 0) % type.block !== 0) {
-      throw new GgufError(
-        `tensor "${name}" at byte ${shapeAt}: rows of ${shape[0]} elements are no whole blocks of ${type.name}`,
-        name,
-        shapeAt,
-      );
-    }
+    return { shape, elements: Number(elements), shapeAt };
+  }
+
+  /** Where a tensor's bytes begin, from the start of the data. */
+  #tensorOffset(name: string, alignment: number): number {
+    const cursor = this.#cursor;
     const offsetAt = cursor.offset;
     const offset = cursor.u64(`offset of tensor "${name}"`);
     if (offset > 2n ** 53n) {
@@ -275,8 +290,7 @@ class Reader {
         offsetAt,
       );
     }
-    const bytes = (Number(elements) / type.block) * type.bytes;
-    return { name, type, shape, elements: Number(elements), offset: Number(offset), bytes };
+    return Number(offset);
   }
 
   #fits(tensor: GgufTensor, dataOffset: number): void {

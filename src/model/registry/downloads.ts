@@ -4,13 +4,14 @@
  * downloads; the others wait for the blob.
  */
 import { existsSync, readFileSync } from "node:fs";
+import { Value } from "@sinclair/typebox/value";
 import { errorMessage, isAbortError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Digest } from "../digest.ts";
 import { FileLock } from "../lock.ts";
 import type { Store } from "../store.ts";
 import { downloadBlob } from "./download.ts";
-import { removePartial } from "./partial.ts";
+import { PartShape, removePartial } from "./partial.ts";
 import type { RemoteBlob } from "./remote-manifest.ts";
 import type { RegistrySession } from "./session.ts";
 import { BlobSource } from "./source.ts";
@@ -196,10 +197,8 @@ const emptyDigest: Digest = `sha256:${new Bun.CryptoHasher("sha256").digest("hex
 /** How far another process has come; undefined when that cannot be told. */
 function completedOf(path: string): number | undefined {
   try {
-    const { Completed } = JSON.parse(readFileSync(`${path}-partial-0`, "utf8")) as {
-      Completed?: unknown;
-    };
-    return typeof Completed === "number" ? Completed : undefined;
+    const part: unknown = JSON.parse(readFileSync(`${path}-partial-0`, "utf8"));
+    return Value.Check(PartShape, part) ? part.Completed : undefined;
   } catch {
     return undefined;
   }

@@ -17,14 +17,14 @@ import { HashNote } from "../hash/note.ts";
 import { addRange, frontOf, type Range, sizeOf } from "./ranges.ts";
 
 const whole = t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const PartShape = t.Object({
+export const PartShape = t.Object({
   N: whole,
   Offset: whole,
   Size: whole,
   Completed: whole,
   Ranges: t.Optional(t.Array(t.Tuple([whole, whole]))),
 });
-type PartShape = Static<typeof PartShape>;
+export type PartShape = Static<typeof PartShape>;
 
 /** Unsaved bytes after which progress is written down: with what is under way, at most 8 MiB are lost. */
 const saveEvery = 4 * 2 ** 20;

@@ -1,5 +1,8 @@
 /** Push: a stored model to a registry (registry.md 5). Blobs first, the manifest last. */
+
 import { statSync } from "node:fs";
+import { Type as t } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import { isAbortError, ModelNotFoundError, RegistryError } from "../../errors.ts";
 import { type Digest, parseDigest } from "../digest.ts";
 import { type Layer, parseManifest } from "../manifest.ts";
@@ -65,12 +68,12 @@ async function putManifest(
   await response.body?.cancel();
 }
 
+const TypedManifest = t.Object({ mediaType: t.String({ pattern: "^[\\w.+/-]+$" }) });
+
 /** Registries want the type that the manifest itself names. */
 function manifestType(bytes: Uint8Array): string {
-  const { mediaType } = JSON.parse(new TextDecoder().decode(bytes)) as { mediaType?: unknown };
-  return typeof mediaType === "string" && /^[\w.+/-]+$/.test(mediaType)
-    ? mediaType
-    : mediaTypes.manifest;
+  const manifest: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  return Value.Check(TypedManifest, manifest) ? manifest.mediaType : mediaTypes.manifest;
 }
 
 /** One blob: nothing to do when the registry has it, else an upload with its progress. */

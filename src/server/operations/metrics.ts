@@ -28,38 +28,41 @@ export interface Metrics {
   page(): string;
 }
 
-/** @param running the models that are loaded at the moment of asking */
-export function createMetrics(running: () => readonly RunningModel[]): Metrics {
-  const requests = new Counter("hutch_requests_total", "Requests answered, by route and status.");
-  const duration = new Histogram(
-    "hutch_request_seconds",
-    "Time from a request until its answer was whole.",
-    secondsOfRequests,
-  );
-  const generations = new Counter("hutch_generations_total", "Answers that models finished.");
-  const prompt = new Counter(
-    "hutch_prompt_tokens_total",
-    "Tokens of prompts, cached ones included.",
-  );
-  const cached = new Counter("hutch_prompt_cached_tokens_total", "Prompt tokens taken from cache.");
-  const generated = new Counter("hutch_generated_tokens_total", "Tokens that models wrote.");
-  const first = new Histogram(
-    "hutch_time_to_first_token_seconds",
-    "Time from a request with a loaded model until its first piece of text.",
-    secondsToFirst,
-  );
-  const between = new Histogram(
-    "hutch_inter_token_seconds",
-    "Time between two pieces of a stream.",
-    secondsBetween,
-  );
-  const loads = new Histogram("hutch_model_load_seconds", "Time to load a model.", secondsToFirst);
-  const unloads = new Counter("hutch_model_unloads_total", "Models unloaded, by reason.");
+/** What is counted from the start of the server. */
+function createSeries() {
+  return {
+    requests: new Counter("hutch_requests_total", "Requests answered, by route and status."),
+    duration: new Histogram(
+      "hutch_request_seconds",
+      "Time from a request until its answer was whole.",
+      secondsOfRequests,
+    ),
+    generations: new Counter("hutch_generations_total", "Answers that models finished."),
+    prompt: new Counter("hutch_prompt_tokens_total", "Tokens of prompts, cached ones included."),
+    cached: new Counter("hutch_prompt_cached_tokens_total", "Prompt tokens taken from cache."),
+    generated: new Counter("hutch_generated_tokens_total", "Tokens that models wrote."),
+    first: new Histogram(
+      "hutch_time_to_first_token_seconds",
+      "Time from a request with a loaded model until its first piece of text.",
+      secondsToFirst,
+    ),
+    between: new Histogram(
+      "hutch_inter_token_seconds",
+      "Time between two pieces of a stream.",
+      secondsBetween,
+    ),
+    loads: new Histogram("hutch_model_load_seconds", "Time to load a model.", secondsToFirst),
+    unloads: new Counter("hutch_model_unloads_total", "Models unloaded, by reason."),
+  };
+}
+
+/** What is looked up when it is asked for. */
+function createGauges(running: () => readonly RunningModel[]): Gauge[] {
   const gauge = (name: string, help: string, value: (row: RunningModel) => number) =>
     new Gauge(name, help, () =>
       running().map((row) => ({ labels: { model: row.name }, value: value(row) })),
     );
-  const gauges = [
+  return [
     gauge(
       "hutch_model_slots",
       "Requests that a model serves side by side at most.",
@@ -80,35 +83,28 @@ export function createMetrics(running: () => readonly RunningModel[]): Metrics {
       { labels: {}, value: process.memoryUsage.rss() },
     ]),
   ];
+}
+
+/** @param running the models that are loaded at the moment of asking */
+export function createMetrics(running: () => readonly RunningModel[]): Metrics {
+  const series = createSeries();
+  const gauges = createGauges(running);
   return {
     request(route, status, seconds) {
-      requests.add({ route, status: String(status) });
-      duration.observe({ route }, seconds);
+      series.requests.add({ route, status: String(status) });
+      series.duration.observe({ route }, seconds);
     },
-    firstToken: (model, seconds) => first.observe({ model }, seconds),
-    nextToken: (model, seconds) => between.observe({ model }, seconds),
+    firstToken: (model, seconds) => series.first.observe({ model }, seconds),
+    nextToken: (model, seconds) => series.between.observe({ model }, seconds),
     generation(model, { promptTokens, cachedTokens, generatedTokens }) {
-      generations.add({ model });
-      prompt.add({ model }, promptTokens);
-      cached.add({ model }, cachedTokens);
-      generated.add({ model }, generatedTokens);
+      series.generations.add({ model });
+      series.prompt.add({ model }, promptTokens);
+      series.cached.add({ model }, cachedTokens);
+      series.generated.add({ model }, generatedTokens);
     },
-    load: (model, seconds) => loads.observe({ model }, seconds),
-    unload: (model, reason) => unloads.add({ model, reason }),
-    page: () =>
-      metricsPage([
-        requests,
-        duration,
-        generations,
-        prompt,
-        cached,
-        generated,
-        first,
-        between,
-        loads,
-        unloads,
-        ...gauges,
-      ]),
+    load: (model, seconds) => series.loads.observe({ model }, seconds),
+    unload: (model, reason) => series.unloads.add({ model, reason }),
+    page: () => metricsPage([...Object.values(series), ...gauges]),
   };
 }
 
