@@ -1,46 +1,30 @@
 /** Nemotron 3: ChatML with calls as tags, values as Python prints them. */
-import type { ChatMessage, Tool, ToolProperty } from "../messages.ts";
-import { jsonText, propertyMembers, sorted, typesOf } from "./json.ts";
+import type { ChatMessage } from "../messages.ts";
+import { jsonText, propertyMembers, sorted } from "./json.ts";
 import { toolsFoot, toolsHead } from "./qwen-xml.ts";
+import { type TagDialect, toolTags } from "./tool-tags.ts";
 import { bareValue, ImageMarkers, lastUser, type Renderer } from "./turns.ts";
 
 const style = { spaced: true } as const;
 
-function tagged(name: string, value: unknown): string {
-  return value === undefined ? "" : `\n<${name}>${jsonText(value, style)}</${name}>`;
-}
-
-function parameter(name: string, property: ToolProperty): string {
-  const types = typesOf(property);
-  const type = types.length > 1 ? `['${types.join("', '")}']` : types[0];
-  const members = propertyMembers(property);
-  return (
-    `\n<parameter>\n<name>${name}</name>` +
-    (type === undefined ? "" : `\n<type>${type}</type>`) +
-    (property.description ? `\n<description>${property.description}</description>` : "") +
-    tagged("enum", members.enum) +
-    tagged("anyOf", members.anyOf) +
-    tagged("items", members.items) +
-    tagged("properties", members.properties) +
-    tagged("required", members.required) +
-    "\n</parameter>"
-  );
-}
-
-function toolTags({ function: fn }: Tool): string {
-  const { properties = {}, required, $defs } = fn.parameters ?? {};
-  return (
-    `\n<function>\n<name>${fn.name}</name>` +
-    (fn.description ? `\n<description>${fn.description}</description>` : "") +
-    "\n<parameters>" +
-    Object.entries(properties)
-      .map(([name, property]) => parameter(name, property))
-      .join("") +
-    tagged("$defs", sorted($defs)) +
-    tagged("required", required && required.length > 0 ? required : undefined) +
-    "\n</parameters>\n</function>"
-  );
-}
+const dialect: TagDialect = {
+  json: (value) => jsonText(value, style),
+  types: (names) => `['${names.join("', '")}']`,
+  members(property) {
+    const members = propertyMembers(property);
+    return [
+      ["enum", members.enum],
+      ["anyOf", members.anyOf],
+      ["items", members.items],
+      ["properties", members.properties],
+      ["required", members.required],
+    ];
+  },
+  foot: (required, definitions) => [
+    ["$defs", definitions],
+    ["required", required],
+  ],
+};
 
 function pythonValue(value: unknown): string {
   if (typeof value === "boolean") return value ? "True" : "False";
@@ -84,7 +68,9 @@ export function nemotron(compact: boolean): Renderer {
     const first = messages[0]?.role === "system" ? messages[0] : undefined;
     const parts = [
       first?.content ?? "",
-      tools.length > 0 ? `${toolsHead}${tools.map(toolTags).join("")}${toolsFoot}` : "",
+      tools.length > 0
+        ? `${toolsHead}${tools.map((tool) => toolTags(tool, dialect)).join("")}${toolsFoot}`
+        : "",
     ].filter((part) => part !== "");
     let out = `<|im_start|>system\n${parts.join("\n\n")}<|im_end|>\n`;
     for (const [i, message] of messages.entries()) {

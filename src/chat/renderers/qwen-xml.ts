@@ -1,8 +1,9 @@
 /** Qwen3-Coder, Qwen3.5 and Ornith: ChatML with calls as tags. */
 import { InvalidRequestError } from "../../errors.ts";
-import type { ChatMessage, Conversation, Tool, ToolProperty } from "../messages.ts";
-import { jsonText, propertiesMembers, propertyMembers, sorted, typesOf } from "./json.ts";
+import type { ChatMessage, Conversation } from "../messages.ts";
+import { jsonText, propertiesMembers, propertyMembers, sorted } from "./json.ts";
 import { spacedTools } from "./qwen-vl.ts";
+import { type TagDialect, toolTags } from "./tool-tags.ts";
 import {
   bareValue,
   ImageMarkers,
@@ -44,43 +45,24 @@ Reminder:
 - If there is no function call available, answer the question like normal with your current knowledge and do not tell the user about function calls
 </IMPORTANT>`;
 
-function tagged(name: string, value: unknown): string {
-  return value === undefined ? "" : `\n<${name}>${jsonText(value)}</${name}>`;
-}
-
-function parameter(name: string, property: ToolProperty): string {
-  const types = typesOf(property);
-  const type = types.length > 1 ? jsonText(types) : types[0];
-  const members = propertyMembers(property);
-  const inner = property.properties && sorted(propertiesMembers(property.properties));
-  return (
-    `\n<parameter>\n<name>${name}</name>` +
-    (type === undefined ? "" : `\n<type>${type}</type>`) +
-    (property.description ? `\n<description>${property.description}</description>` : "") +
-    tagged("anyOf", members.anyOf) +
-    tagged("items", members.items) +
-    tagged("enum", members.enum) +
-    tagged("properties", inner) +
-    tagged("required", members.required) +
-    "\n</parameter>"
-  );
-}
-
-/** A tool as tags, which Qwen3-Coder was trained on. */
-function toolTags({ function: fn }: Tool): string {
-  const { properties = {}, required, $defs } = fn.parameters ?? {};
-  return (
-    `\n<function>\n<name>${fn.name}</name>` +
-    (fn.description ? `\n<description>${fn.description}</description>` : "") +
-    "\n<parameters>" +
-    Object.entries(properties)
-      .map(([name, property]) => parameter(name, property))
-      .join("") +
-    tagged("required", required && required.length > 0 ? required : undefined) +
-    tagged("$defs", sorted($defs)) +
-    "\n</parameters>\n</function>"
-  );
-}
+const dialect: TagDialect = {
+  json: (value) => jsonText(value),
+  types: (names) => jsonText(names),
+  members(property) {
+    const members = propertyMembers(property);
+    return [
+      ["anyOf", members.anyOf],
+      ["items", members.items],
+      ["enum", members.enum],
+      ["properties", property.properties && sorted(propertiesMembers(property.properties))],
+      ["required", members.required],
+    ];
+  },
+  foot: (required, definitions) => [
+    ["required", required],
+    ["$defs", definitions],
+  ],
+};
 
 /** One call as tags. */
 function callTags(call: { name: string; arguments: Readonly<Record<string, unknown>> }): string {
@@ -99,7 +81,8 @@ export const qwenCoder: Renderer = ({ messages: all, tools }) => {
       system ||
       "You are Qwen, a helpful AI assistant that can interact with a computer to solve tasks.";
     out += `<|im_start|>system\n${given}`;
-    if (tools.length > 0) out += `\n\n${toolsHead}${tools.map(toolTags).join("")}${toolsFoot}`;
+    if (tools.length > 0)
+      out += `\n\n${toolsHead}${tools.map((tool) => toolTags(tool, dialect)).join("")}${toolsFoot}`;
     out += "<|im_end|>\n";
   }
   for (const [i, message] of messages.entries()) {
