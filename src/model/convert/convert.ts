@@ -55,7 +55,7 @@ export function convertModel(paths: Readonly<Record<string, string>>, sink: Byte
 
 /** Names that a GGUF may hold: what is left of a source's spelling was not understood. */
 const understood =
-  /^(blk\.\d+\.(shortconv\.)?[a-z0-9_]+|token_embd|token_embd_norm|token_types|position_embd|output|output_norm|rope_freqs|dense_[23]|per_layer_[a-z_]+|altup_(proj|unembd_proj)|rope_factors_(long|short))\.(weight|bias)$|^blk\.\d+\.[a-z0-9_]+$/;
+  /^(blk\.\d+\.(shortconv\.)?[a-z0-9_]+|token_embd|token_embd_norm|token_types|position_embd|output|output_norm|rope_freqs|dense_[23]|per_layer_[a-z_]+|altup_(proj|unembd_proj)|rope_factors_(long|short))\.(weight|bias|scale)$|^blk\.\d+\.[a-z0-9_]+$/;
 
 /** What of a model is not converted. */
 function leftOut({ projector }: Architecture, config: Config): string[] {

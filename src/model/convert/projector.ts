@@ -9,7 +9,7 @@ import { inOrder, readSource } from "./source-model.ts";
 
 /** Names that llama.cpp knows in a part that sees; what is left of a source's spelling was not understood. */
 const understood =
-  /^(v|mm)\.((blk|deepstack)\.\d+\.)?(model\.mlp\.\d+|model\.fc|\d+|[a-z0-9_]+)\.(weight|bias)(\.1)?$|^v\.(class_embd|token_embd\.img_break)$/;
+  /^(v|mm)\.((blk|deepstack)\.\d+\.)?(model\.mlp\.\d+|model\.fc|\d+|[a-z0-9_]+)\.((weight|bias)(\.1)?|(input|output)_(min|max))$|^v\.(class_embd|token_embd\.img_break|std_bias|std_scale)$/;
 
 /** Stay in full precision: positions and the first convolution are added up or resized. */
 const fullPrecision = /^v\.(patch_embd|position_embd|class_embd|token_embd)\b/;

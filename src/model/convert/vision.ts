@@ -39,7 +39,8 @@ export interface Sight {
   /** Side of a picture, pixels. */
   readonly side: number;
   readonly epsilon: number;
-  readonly activation: "gelu" | "silu";
+  /** `quick` is what llama.cpp takes when a file says neither. */
+  readonly activation: "gelu" | "silu" | "quick";
   readonly colors: { readonly mean: readonly number[]; readonly std: readonly number[] };
 }
 

@@ -6,6 +6,7 @@ import { commandR } from "./command-r.ts";
 import { deepseek2, glm4MoeLite } from "./deepseek.ts";
 import { gemma, gemma2, gemma3, gemmaEmbedding } from "./gemma.ts";
 import { gemma3n } from "./gemma3n.ts";
+import { gemma4 } from "./gemma4.ts";
 import { glm4, glm4moe } from "./glm.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { granite, olmo2, smollm3 } from "./kin-of-llama.ts";
@@ -31,6 +32,7 @@ const architectures: readonly Architecture[] = [
   gemma3,
   gemmaEmbedding,
   gemma3n,
+  gemma4,
   gptOss,
   qwen2vl,
   qwen3vl,

@@ -70,8 +70,14 @@ function vocabEntries(model: JsonObject): [string, number][] {
   return Object.entries(model.vocab).map(([text, id]) => [text, checkId(id, text)]);
 }
 
+/** Merges of a whole `tokenizer.json`. @throws ConvertError when it has none */
+export function mergesOf(tokenizer: JsonObject): string[] {
+  const merges = isObject(tokenizer.model) ? mergesOfModel(tokenizer.model) : [];
+  return merges.length > 0 ? merges : fail("model.merges must have entries");
+}
+
 /** Merges as `left right`; newer files hold pairs. */
-function mergesOf(model: JsonObject): string[] {
+function mergesOfModel(model: JsonObject): string[] {
   const merges = model.merges ?? [];
   if (!Array.isArray(merges)) fail("model.merges must be a list");
   return merges.map((merge) => {
@@ -108,7 +114,7 @@ function collect(
  */
 function byteFallback(model: JsonObject, added: readonly Added[]): Vocabulary {
   const ranks = new Map<string, number>();
-  for (const [rank, merge] of mergesOf(model).entries()) {
+  for (const [rank, merge] of mergesOfModel(model).entries()) {
     const text = merge.replace(" ", "");
     if (!ranks.has(text)) ranks.set(text, rank);
   }
@@ -186,7 +192,7 @@ export function tokenizerJsonVocabulary(
       if (model.byte_fallback === true) return byteFallback(model, added);
       const pre = preTokenizerOf(tokenizer);
       if (!pre.sure) warn(`unknown pre-tokenizer: "${pre.name}" is the nearest known one`);
-      const merges = mergesOf(model);
+      const merges = mergesOfModel(model);
       return { model: "gpt2", pre: pre.name, ...collect(vocabEntries(model), added), merges };
     }
     case "WordPiece":
