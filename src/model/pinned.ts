@@ -5,6 +5,7 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { LockError, ModelNotFoundError } from "../errors.ts";
+import { commitOf } from "./commits.ts";
 import { digestOf } from "./digest.ts";
 import { displayName, fullName, parseName } from "./name.ts";
 import type { Store } from "./store.ts";
@@ -23,6 +24,8 @@ export const LockedModel = t.Object({
   name: t.String(),
   /** SHA-256 of the manifest, as `hutch list` shows its beginning. */
   digest: hex,
+  /** Of the hub's repository that it came from. */
+  commit: t.Optional(t.String({ pattern: "^[0-9a-f]{40}$" })),
   /** Layers in order, then the configuration. */
   blobs: t.Array(LockedBlob),
 });
@@ -38,9 +41,11 @@ export function lockModel(store: Store, text: string): LockedModel {
   if (found === undefined) throw new ModelNotFoundError(`model "${text}" is not in the store`);
   const { config, layers } = found.manifest;
   const blobs = [...layers, ...(config === undefined ? [] : [config])];
+  const commit = commitOf(store, found.digest);
   return {
     name: fullName(found.name),
     digest: found.digest,
+    ...(commit === undefined ? {} : { commit }),
     blobs: blobs.map(({ mediaType, digest: blob, size }) => ({ mediaType, digest: blob, size })),
   };
 }
@@ -68,9 +73,10 @@ export function parseLock(text: string, file: string): Lock {
   throw new LockError(`read "${file}": ${first?.path || "/"}: ${first?.message}`);
 }
 
-/** A short text that changes when any content does: a key for caches of pipelines. */
+/** A short text that changes when any content does, and only then: a key for caches of pipelines. */
 export function lockKey(lock: Lock): string {
-  const pinned = withModels({ version: 1, models: [] }, lock.models);
+  const contents = lock.models.map(({ commit: _, ...model }) => model);
+  const pinned = withModels({ version: 1, models: [] }, contents);
   const bytes = new TextEncoder().encode(renderLock(pinned));
   return `hutch-models-${digestOf(bytes).slice("sha256:".length, "sha256:".length + 16)}`;
 }

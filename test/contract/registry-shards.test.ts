@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { lockModel } from "../../src/model/pinned.ts";
 import { chooseShards, type HubTree } from "../../src/model/registry/hub.ts";
 import { type Application, openApplication } from "../support/application.ts";
 import { type FakeRegistry, ranged, sha256, startFakeRegistry } from "../support/fake-registry.ts";
@@ -33,6 +34,7 @@ const entry = (path: string, content: Uint8Array) => ({
   size: content.length,
   lfs: { oid: sha256(content).slice(7), size: content.length, pointerSize: 133 },
 });
+const commit = "c0ffee".padEnd(40, "0");
 const tree = Object.entries(files).map(([path, content]) => entry(path, content));
 
 /** Answers as the hub does. */
@@ -42,7 +44,9 @@ function actAsHub(list: unknown = tree): void {
     if (url.pathname.includes("/manifests/")) {
       return Response.json({ error: "The specified tag is a sharded GGUF." }, { status: 400 });
     }
-    if (url.pathname === "/api/models/u/m/tree/main") return Response.json(list);
+    if (url.pathname === "/api/models/u/m/tree/main") {
+      return Response.json(list, { headers: { "x-repo-commit": commit } });
+    }
     const path = /^\/u\/m\/resolve\/main\/(.+)$/.exec(decodeURIComponent(url.pathname))?.[1];
     if (path === undefined) return undefined;
     if (url.hostname !== "localhost") {
@@ -73,6 +77,7 @@ test("the shards of a quantisation are pulled and become one model", async () =>
   const left = readdirSync(join(application.store.root, "blobs"));
   const shards = Object.values(files).map((content) => sha256(content).replace(":", "-"));
   expect(left.filter((file) => shards.includes(file))).toEqual([]);
+  expect(lockModel(application.store, name).commit).toBe(commit);
 });
 
 test.each([

@@ -5,7 +5,8 @@
  */
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { RegistryError } from "../../errors.ts";
+import { isAbortError, RegistryError } from "../../errors.ts";
+import { isCommit } from "../commits.ts";
 import { parseShardName } from "../name.ts";
 import { readBody } from "./exchange.ts";
 import type { RemoteBlob } from "./remote-manifest.ts";
@@ -28,6 +29,12 @@ export type HubTree = Static<typeof TreeShape>;
 /** A shard: a blob, and the name of its file. */
 export interface HubShard extends RemoteBlob {
   readonly file: string;
+}
+
+export interface HubShards {
+  readonly shards: readonly HubShard[];
+  /** Of the repository, where the hub tells it with its list. */
+  readonly commit?: string;
 }
 
 /** What a tag without a quantisation means, where there is one. */
@@ -87,12 +94,43 @@ export function chooseShards(
   });
 }
 
+/** Hosts of Hugging Face's hub, whose repositories have commits. */
+const hubHosts: ReadonlySet<string> = new Set(["hf.co", "huggingface.co"]);
+
+/** Whether a registry's host can be asked for commits. */
+export function isHub(host: string): boolean {
+  return hubHosts.has(host.toLowerCase());
+}
+
+const RevisionShape = t.Object({ sha: t.String() });
+
+/**
+ * The commit that a hub's repository has now; undefined when it does not tell. It is asked for where the
+ * answer with the manifest has none, so that a pull never fails for it.
+ */
+export async function currentCommit(
+  session: RegistrySession,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const url = `/api/models/${session.repository}/revision/main`;
+  try {
+    const response = await session.fetch({ method: "GET", url, signal });
+    const limits = { limit: 8 * 2 ** 20, stallMs: session.http.stallMs };
+    const bytes = await readBody(response, { ...limits, what: "the revision", signal });
+    const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return Value.Check(RevisionShape, json) && isCommit(json.sha) ? json.sha : undefined;
+  } catch (error) {
+    if (isAbortError(error)) throw error;
+    return undefined;
+  }
+}
+
 /** Asks a hub for its files and chooses. @throws RegistryError */
 export async function findShards(
   session: RegistrySession,
   tag: string,
   signal: AbortSignal,
-): Promise<HubShard[]> {
+): Promise<HubShards> {
   const url = `/api/models/${session.repository}/tree/main?recursive=true`;
   const response = await session.fetch({ method: "GET", url, signal });
   const limits = { limit: 8 * 2 ** 20, stallMs: session.http.stallMs };
@@ -108,5 +146,8 @@ export async function findShards(
     throw new RegistryError(`the list of files: ${first?.path || "/"}: ${first?.message}`);
   }
   const encode = (path: string) => path.split("/").map(encodeURIComponent).join("/");
-  return chooseShards(json, tag, (path) => `/${session.repository}/resolve/main/${encode(path)}`);
+  const resolve = (path: string) => `/${session.repository}/resolve/main/${encode(path)}`;
+  const shards = chooseShards(json, tag, resolve);
+  const commit = response.headers.get("x-repo-commit");
+  return { shards, ...(isCommit(commit) ? { commit } : {}) };
 }

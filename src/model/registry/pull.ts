@@ -3,10 +3,11 @@
  * when every blob it names is there with the right digest.
  */
 import { errorMessage, isAbortError, LockError, RegistryError } from "../../errors.ts";
+import { keepCommit } from "../commits.ts";
 import { type Digest, digestOf } from "../digest.ts";
 import { displayName, type ModelName } from "../name.ts";
 import type { Store } from "../store.ts";
-import { findShards, refusesShards } from "./hub.ts";
+import { currentCommit, findShards, isHub, refusesShards } from "./hub.ts";
 import { fetchManifest, type RemoteBlob, type RemoteManifest } from "./remote-manifest.ts";
 import { RegistrySession } from "./session.ts";
 import { checkSpace } from "./space.ts";
@@ -87,6 +88,7 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
   }
   checkSpace(store, manifest.blobs);
   yield* storeWhole(request, session, name, manifest);
+  await noteCommit(request, session, manifest.commit);
   yield* removeUnused(store, before, new Set(manifest.blobs.map(({ digest }) => digest)));
   yield { status: "success" };
 }
@@ -132,14 +134,26 @@ async function* storeWhole(
   }
 }
 
+/** Remembers which commit of a hub's repository the model came from, for locks. */
+async function noteCommit(
+  { store, name, signal }: TransferRequest,
+  session: RegistrySession,
+  told: string | undefined,
+): Promise<void> {
+  const commit = told ?? (isHub(name.host) ? await currentCommit(session, signal) : undefined);
+  const digest = store.manifest(name)?.digest;
+  if (commit !== undefined && digest !== undefined) keepCommit(store, digest, commit);
+}
+
 /** A model that a hub keeps in shards: they are fetched like blobs, and made into one model here. */
 async function* pullShards(
-  { store, transfers, signal }: TransferRequest,
+  request: TransferRequest,
   create: NonNullable<TransferRequest["create"]>,
   session: RegistrySession,
   tag: string,
 ): AsyncGenerator<TransferStatus> {
-  const shards = await findShards(session, tag, signal);
+  const { store, transfers, signal } = request;
+  const { shards, commit } = await findShards(session, tag, signal);
   checkSpace(store, shards);
   {
     using _lease = store.lease();
@@ -150,7 +164,12 @@ async function* pullShards(
       store.touch(shard.digest);
     }
     yield { status: "verifying sha256 digest" };
-    yield* create(Object.fromEntries(shards.map(({ file, digest }) => [file, digest])));
+    const files = Object.fromEntries(shards.map(({ file, digest }) => [file, digest]));
+    for await (const progress of create(files)) {
+      // Clients stop reading at this word.
+      if (progress.status === "success") await noteCommit(request, session, commit);
+      yield progress;
+    }
   }
   // What was merged into one file is needed no more.
   if (!store.keepsUnused) store.removeUnmentioned(new Set(shards.map(({ digest }) => digest)));

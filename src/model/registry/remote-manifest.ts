@@ -5,6 +5,7 @@
 import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { DigestFormatError, RegistryError } from "../../errors.ts";
+import { isCommit } from "../commits.ts";
 import { type Digest, parseDigest } from "../digest.ts";
 import { largestManifest } from "../manifest.ts";
 import { mediaTypes } from "../media-types.ts";
@@ -28,6 +29,8 @@ export interface RemoteManifest {
   readonly blobs: readonly RemoteBlob[];
   /** Whether the model is made of single tensors, for an engine that hutch has not. */
   readonly tensors: boolean;
+  /** Commit of the hub's repository, where the registry tells it. */
+  readonly commit?: string;
 }
 
 /** Safetensors models have one layer per tensor. */
@@ -130,7 +133,9 @@ export async function fetchManifest(
       const response = await session.fetch(request);
       const limits = { limit: largestManifest, stallMs: session.http.stallMs };
       const bytes = await readBody(response, { ...limits, what: "the manifest", signal });
-      return readRemoteManifest(bytes, session.repository);
+      const manifest = readRemoteManifest(bytes, session.repository);
+      const commit = response.headers.get("x-repo-commit");
+      return isCommit(commit) ? { ...manifest, commit } : manifest;
     } catch (error) {
       const again =
         error instanceof RegistryError &&
