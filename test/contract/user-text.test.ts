@@ -99,6 +99,21 @@ describe("what was cut is said", () => {
     expect(JSON.parse(last)).toMatchObject({ truncated: { messages: 0, tokens: 248 } });
   });
 
+  test("when an answer filled the context: in a header where there still is one, and in the log", async () => {
+    await application.create("g", { template: "{{ range .Messages }}{{ .Content }}{{ end }}" });
+    application.engine.shiftedTokens = 50;
+    const chat = await application.send("POST", "/api/chat", body);
+    expect(chat.headers.get("x-hutch-truncated")).toBe("messages=2, tokens=110");
+    const wanted = { model: "g", prompt: "x", stream: false };
+    const generated = await application.send("POST", "/api/generate", wanted);
+    expect(generated.headers.get("x-hutch-truncated")).toBe("messages=0, tokens=50");
+    const streamed = await application.send("POST", "/api/generate", { ...wanted, stream: true });
+    expect(streamed.headers.get("x-hutch-truncated")).toBeNull();
+    await streamed.text();
+    const said = application.warnings.filter(({ message }) => message.includes("pushed out"));
+    expect(said.map(({ fields }) => fields?.tokens)).toEqual([50, 50, 50]);
+  });
+
   test("not when nothing was", async () => {
     await application.create("g", { template: "{{ .Prompt }}" });
     const wanted = { model: "g", prompt: "x", stream: false };

@@ -26,6 +26,8 @@ export interface Application extends AsyncDisposable {
   readonly scheduler: Scheduler;
   /** Errors that the server logged. */
   readonly errors: string[];
+  /** Warnings that it logged. */
+  readonly warnings: { readonly message: string; readonly fields: LogFields | undefined }[];
   send(
     method: string,
     path: string,
@@ -42,11 +44,12 @@ export interface Application extends AsyncDisposable {
   create(name: string, fields?: Record<string, unknown>, architecture?: string): Promise<void>;
 }
 
-/** Keeps the messages of errors; the rest is dropped. */
-function errorLog(errors: string[]): Logger {
+/** Keeps the messages of errors and warnings; the rest is dropped. */
+function keepingLog(errors: string[], warnings: Application["warnings"]): Logger {
   const logger: Logger = {
     ...silentLogger,
     area: () => logger,
+    warn: (message, fields) => warnings.push({ message, fields }),
     error: (message: string, fields?: LogFields) => errors.push(`${message} ${fields?.error}`),
   };
   return logger;
@@ -65,7 +68,8 @@ export function openApplication(
   const folder = mkdtempSync(join(tmpdir(), "hutch-test-"));
   const config: Config = readConfig({ HOME: folder, ...options.env });
   const errors: string[] = [];
-  const logger = errorLog(errors);
+  const warnings: Application["warnings"] = [];
+  const logger = keepingLog(errors, warnings);
   const engine = new ScriptedEngine();
   const metrics = createMetrics(() => scheduler.running());
   const scheduler = createScheduler({
@@ -119,6 +123,7 @@ export function openApplication(
     store,
     scheduler,
     errors,
+    warnings,
     send,
     post,
     async lines(path, body) {

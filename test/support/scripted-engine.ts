@@ -59,6 +59,8 @@ export class ScriptedEngine implements Engine {
   embedFailure: Error | undefined;
   /** Tokens that the next answers say came from the cache. */
   cachedTokens = 0;
+  /** Tokens that the next answers say they pushed out of a full context. */
+  shiftedTokens = 0;
   /** Texts of special tokens; they count as characters all the same. */
   specials: readonly string[] = ["<|im_start|>", "<|im_end|>"];
 
@@ -159,7 +161,7 @@ class ScriptedModel implements LoadedModel {
         reason: answer?.reason ?? "stop",
         promptTokens: codePoints(prompt).length,
         cachedTokens: engine.cachedTokens,
-        shiftedTokens: 0,
+        shiftedTokens: engine.shiftedTokens,
         promptNs: 3000,
         evalTokens: codePoints(text).length + 1,
         evalNs: 4000,

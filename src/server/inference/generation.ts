@@ -86,6 +86,11 @@ export async function* runPrompt(
       // What the reader takes its time for is no wait for the model.
       deadlines.leave();
       meter(event);
+      if (event.type === "done" && event.shiftedTokens > 0) {
+        // A stream has no header for it any more.
+        const fields = { model: lease.name, tokens: event.shiftedTokens };
+        deps.logger.warn("the context was full: the answer pushed out what came first", fields);
+      }
       yield event;
       deadlines.enter("token");
     }

@@ -20,7 +20,7 @@ import { type FormatPlan, optionsOfTry, planFormat, retrying } from "../inferenc
 import { acquire, optionsFor } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { outputReader } from "../inference/output.ts";
-import { type BuiltPrompt, chatPrompt } from "../inference/prompt.ts";
+import { type BuiltPrompt, chatPrompt, type Truncation } from "../inference/prompt.ts";
 import { errorLine, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import {
@@ -29,6 +29,7 @@ import {
   logprobsOf,
   metrics,
   wantsExtras,
+  wholeTruncation,
   wireLogprobs,
   withFormatLevel,
   withTruncation,
@@ -88,6 +89,8 @@ interface LineFields {
   readonly logprobs?: readonly unknown[] | undefined;
   /** Of the last object. */
   readonly final?: Readonly<Record<string, unknown>> | undefined;
+  /** Of the last object: what the whole answer left out. */
+  readonly cut?: Truncation | undefined;
 }
 
 /** One object of an answer, in Ollama's order of keys. */
@@ -155,17 +158,19 @@ function pieces(run: Run, signal: AbortSignal, attempt: number): AsyncGenerator<
   return answer(deps, wanted, reader, signal);
 }
 
-function finalFields(
+function ending(
   run: Run,
   done: NonNullable<AnswerPiece["done"]>,
   broken: string | undefined,
-): Record<string, unknown> {
-  return {
+): Pick<LineFields, "final" | "cut"> {
+  const cut = wholeTruncation(run.prompt.truncated, done);
+  const final = {
     done_reason: done.reason,
     ...metrics(done, run.since, run.lease.loadNs),
-    ...(run.extras ? extraFields(run.prompt.truncated, done) : {}),
+    ...(run.extras ? extraFields(cut, done) : {}),
     ...formatFields(run.format, broken, run.extras),
   };
+  return { final, cut };
 }
 
 /** The answer as objects; a step that yields nothing makes none, unless it is the last. */
@@ -176,9 +181,9 @@ async function* objects(run: Run, signal: AbortSignal, attempt = 0): AsyncGenera
     const wired = wireCalls(calls, called);
     called += wired.length;
     const logprobs = wireLogprobs(raw, run.body.top_logprobs);
-    const final = done === undefined ? undefined : finalFields(run, done, broken);
-    if (final !== undefined) yield { content, thinking, calls: wired, logprobs, final };
-    else {
+    if (done !== undefined) {
+      yield { content, thinking, calls: wired, logprobs, ...ending(run, done, broken) };
+    } else {
       if (content !== "" || thinking !== "" || logprobs) yield { content, thinking, logprobs };
       if (wired.length > 0) yield { calls: wired };
     }
@@ -197,15 +202,16 @@ async function* streamLines(run: Run, scope: RunScope): AsyncGenerator<string> {
 
 async function single(run: Run, scope: RunScope, attempt: number): Promise<Response> {
   const whole = { content: "", thinking: "", calls: [] as unknown[], logprobs: [] as unknown[] };
-  let final: LineFields["final"];
+  let last: LineFields = {};
   for await (const fields of objects(run, scope.signal, attempt)) {
     whole.content += fields.content ?? "";
     whole.thinking += fields.thinking ?? "";
     whole.calls.push(...(fields.calls ?? []));
     whole.logprobs.push(...(fields.logprobs ?? []));
-    final = fields.final;
+    last = fields;
   }
-  return respond(line(run.body.model ?? "", { ...whole, final }, true));
+  const { final, cut } = last;
+  return withTruncation(respond(line(run.body.model ?? "", { ...whole, final }, true)), cut);
 }
 
 async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise<Response> {
@@ -246,8 +252,8 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
     const response =
       body.stream === false
         ? await retrying(deps.config.formatRetries, (attempt) => single(run, scope, attempt))
-        : await scope.stream(streamLines(run, scope), errorLine);
-    return withFormatLevel(withTruncation(response, prompt.truncated), format);
+        : withTruncation(await scope.stream(streamLines(run, scope), errorLine), prompt.truncated);
+    return withFormatLevel(response, format);
   } catch (error) {
     return errorResponse(error, { plain: body.stream !== false });
   } finally {

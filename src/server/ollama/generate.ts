@@ -19,7 +19,12 @@ import { type FormatPlan, optionsOfTry, planFormat, retrying } from "../inferenc
 import { acquire, optionsFor } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { outputReader } from "../inference/output.ts";
-import { type BuiltPrompt, generatePrompt, rawPrompt } from "../inference/prompt.ts";
+import {
+  type BuiltPrompt,
+  generatePrompt,
+  rawPrompt,
+  type Truncation,
+} from "../inference/prompt.ts";
 import { errorLine, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import {
@@ -28,6 +33,7 @@ import {
   logprobsOf,
   metrics,
   wantsExtras,
+  wholeTruncation,
   wireLogprobs,
   withFormatLevel,
   withTruncation,
@@ -110,6 +116,8 @@ interface LineFields {
   readonly logprobs: readonly unknown[] | undefined;
   /** Of the last object. */
   readonly final: Readonly<Record<string, unknown>> | undefined;
+  /** Of the last object: what the whole answer left out. */
+  readonly cut: Truncation | undefined;
 }
 
 /** Calls that a built-in parser found; generate gives them no ids (output-parsing.md 4). */
@@ -148,21 +156,24 @@ async function* objects(
     calls.push(...piece.calls);
     const { content: text, thinking, done } = piece;
     const logprobs = wireLogprobs(piece.logprobs, body.top_logprobs);
+    const cut = done === undefined ? undefined : wholeTruncation(prompt.truncated, done);
     const final =
-      done === undefined
+      done === undefined || cut === undefined
         ? undefined
         : {
-            ...finalFields(run, prompt, done, calls),
+            ...finalFields(run, cut, done, calls),
             ...formatFields(format, piece.broken, run.extras),
           };
     const empty = text === "" && thinking === "" && logprobs === undefined;
-    if (!empty || reader.generic || final !== undefined) yield { text, thinking, logprobs, final };
+    if (!empty || reader.generic || final !== undefined) {
+      yield { text, thinking, logprobs, final, cut };
+    }
   }
 }
 
 function finalFields(
   { since, lease, extras }: Run,
-  prompt: BuiltPrompt,
+  cut: Truncation,
   done: NonNullable<AnswerPiece["done"]>,
   calls: readonly ParsedCall[],
 ): Record<string, unknown> {
@@ -170,7 +181,7 @@ function finalFields(
     done_reason: done.reason,
     ...(done.context === undefined ? {} : { context: done.context }),
     ...metrics(done, since, lease.loadNs),
-    ...(extras ? extraFields(prompt.truncated, done) : {}),
+    ...(extras ? extraFields(cut, done) : {}),
     ...(calls.length > 0 ? { tool_calls: wireCalls(calls) } : {}),
   };
 }
@@ -200,15 +211,16 @@ async function single(
   let text = "";
   let thinking = "";
   const logprobs: unknown[] = [];
-  let final: LineFields["final"];
+  let last: Partial<LineFields> = {};
   for await (const piece of objects(run, prompt, scope.signal, attempt)) {
     text += piece.text;
     thinking += piece.thinking;
     logprobs.push(...(piece.logprobs ?? []));
-    final = piece.final;
+    last = piece;
   }
-  const rest = { ...final, ...(logprobs.length > 0 ? { logprobs } : {}) };
-  return respond(line(run.body.model ?? "", text, { thinking, ...rest }, true));
+  const rest = { ...last.final, ...(logprobs.length > 0 ? { logprobs } : {}) };
+  const whole = line(run.body.model ?? "", text, { thinking, ...rest }, true);
+  return withTruncation(respond(whole), last.cut);
 }
 
 async function generate(deps: ServerDeps, body: GenerateBody, request: Request): Promise<Response> {
@@ -261,8 +273,11 @@ async function runAnswer(unplanned: Run, scope: RunScope): Promise<Response> {
         ? await retrying(deps.config.formatRetries, (attempt) =>
             single(run, prompt, scope, attempt),
           )
-        : await scope.stream(streamLines(run, prompt, scope), errorLine);
-    return withFormatLevel(withTruncation(response, prompt.truncated), format);
+        : withTruncation(
+            await scope.stream(streamLines(run, prompt, scope), errorLine),
+            prompt.truncated,
+          );
+    return withFormatLevel(response, format);
   } catch (error) {
     return errorResponse(error, { plain: body.stream !== false });
   } finally {

@@ -46,17 +46,22 @@ export function wantsExtras(request: Request, always: boolean): boolean {
   return always || /^(1|true)$/i.test(request.headers.get("x-hutch-extras") ?? "");
 }
 
-/** The additional fields of a final object; those that are zero are left out. */
+/** What a finished answer left out: of its prompt, and what it pushed out of a full context. */
+export function wholeTruncation({ messages, tokens }: Truncation, done: Done): Truncation {
+  return { messages, tokens: tokens + done.shiftedTokens };
+}
+
+/** The additional fields of a final object; those that are zero are left out. @param cut of the whole answer */
 export function extraFields(cut: Truncation, done: Done): Record<string, unknown> {
-  const tokens = cut.tokens + done.shiftedTokens;
   return {
     ...(done.cachedTokens > 0 ? { prompt_cached_count: done.cachedTokens } : {}),
-    ...(cut.messages > 0 || tokens > 0 ? { truncated: { messages: cut.messages, tokens } } : {}),
+    ...(cut.messages > 0 || cut.tokens > 0 ? { truncated: cut } : {}),
   };
 }
 
-/** Says in a header what was left out of the prompt: nothing is cut in silence. */
-export function withTruncation(response: Response, { messages, tokens }: Truncation): Response {
+/** Says in a header what was left out, as far as it is known when the answer begins: nothing is cut in silence. */
+export function withTruncation(response: Response, cut: Truncation | undefined): Response {
+  const { messages, tokens } = cut ?? { messages: 0, tokens: 0 };
   if (messages > 0 || tokens > 0) {
     response.headers.set("x-hutch-truncated", `messages=${messages}, tokens=${tokens}`);
   }
