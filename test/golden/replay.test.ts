@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { executable, haveExecutable, startServer } from "../support/executable.ts";
+import { executable, haveExecutable, startServer, temporaryFolder } from "../support/executable.ts";
 
 const golden = resolve(import.meta.dir, "../../../shared/golden");
 const present = existsSync(join(golden, "replay.ts")) && haveExecutable;
@@ -59,6 +59,11 @@ const commandTopics = [
   "wire",
 ];
 
+/** What the replayer writes of its steps. */
+interface Report {
+  readonly results: readonly { case: string; step: number; request: string; ok: boolean }[];
+}
+
 async function replay(script: string, argv: string[]): Promise<{ code: number; output: string }> {
   const child = Bun.spawn([process.execPath, join(golden, script), ...argv], {
     stdin: "ignore",
@@ -87,24 +92,32 @@ describe.skipIf(!present)("recorded behaviour", () => {
     });
   }
 
-  /** Steps that need not pass, each with its reason. */
-  const excused: Record<string, { step: string; why: string }> = {
+  const otherDialect = { steps: / \/v1\//, why: "the paths under /v1 are of a later version" };
+  /** Steps that need not pass, by what stands in their names, each with its reason. */
+  const excused: Record<string, { steps: RegExp; why: string }> = {
     create: {
-      step: "nothing is left after an error #1 POST /api/show",
+      steps: /^nothing is left after an error #1 POST \/api\/show$/,
       why: "the old form, which is to be served, makes the model that it wants to be missing",
     },
     chat: {
-      step: "request system replaces the stored one #1 POST /api/chat",
+      steps: /^request system replaces the stored one #1 POST \/api\/chat$/,
       why: "two tokens are as likely as each other: the processor's rounding decides",
     },
+    "equal-chunks": otherDialect,
+    utf8: otherDialect,
   };
-  for (const [topic, { step, why }] of Object.entries(excused)) {
-    test(`HTTP: ${topic}, but for a step: ${why}`, async () => {
+  for (const [topic, { steps, why }] of Object.entries(excused)) {
+    test(`HTTP: ${topic}, but for some steps: ${why}`, async () => {
       await using server = await startServer();
-      const { output } = await replay("replay.ts", ["--base-url", server.url, "--only", topic]);
-      expect(output).toContain(" passed, ");
-      const failed = [...output.matchAll(/FAIL (.*)/g)].map(([, name]) => name);
-      expect(failed.filter((name) => name !== step)).toEqual([]);
+      await using folder = await temporaryFolder();
+      const report = join(folder.path, "report.json");
+      await replay("replay.ts", ["--base-url", server.url, "--only", topic, "--json", report]);
+      const { results } = (await Bun.file(report).json()) as Report;
+      const failed = results
+        .filter(({ ok }) => !ok)
+        .map((step) => `${step.case} #${step.step} ${step.request}`);
+      expect(results.length).toBeGreaterThan(failed.length);
+      expect(failed.filter((name) => !steps.test(name))).toEqual([]);
     });
   }
 
