@@ -91,7 +91,7 @@ function matching(regex: string): string | undefined {
   return typeof found === "string" ? found : undefined;
 }
 
-/** Schemas in a grammar of calls (src/schema/tool-calls.ts), a tool's each, in their order. */
+/** Schemas in a grammar of calls (src/schema/calls/grammar.ts), a tool's each, in their order. */
 export function argumentSchemas(grammar: string): unknown[] {
   return [...grammar.matchAll(/^a\d+: %json (.*)$/gm)].map((match) => parsed(match[1] ?? ""));
 }

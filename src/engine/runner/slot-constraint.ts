@@ -85,7 +85,7 @@ export class SlotConstraint {
   settle(): boolean {
     if (this.#phase !== "held") return false;
     if (this.#use.tag === undefined) return this.#sampler.over;
-    if (this.#sampler.whole) this.#lift(this.#last.replace(/^[\s\S]*[}\]]/, ""));
+    if (this.#sampler.whole) this.#lift(this.#last.replace(/^[\s\S]*[}\])>]/, ""));
     return false;
   }
 

@@ -8,8 +8,8 @@ import { ThinkingSplitter, type ThinkTags } from "../../chat/thinking.ts";
 import { ToolSplitter } from "../../chat/tools.ts";
 import { chooseTemplate, parserOf } from "../../model/capabilities.ts";
 import type { StoredModel } from "../../model/model.ts";
+import { type CallSyntax, callSyntax } from "../../schema/calls/syntax.ts";
 import { type ThinkingSpan, thinkingSpan } from "../../schema/thinking.ts";
-import { type CallSyntax, callSyntax } from "../../schema/tool-calls.ts";
 
 /** One splitter's content goes through the next. */
 class Chain implements OutputParser {

@@ -1,7 +1,7 @@
 /** Calls of tools under the tools' own schemas, in a request's life. */
 import type { ConstraintUse, LoadedModel } from "../../engine/engine.ts";
 import { errorMessage, isAbortError } from "../../errors.ts";
-import { callGrammar } from "../../schema/tool-calls.ts";
+import { callGrammar } from "../../schema/calls/grammar.ts";
 import type { ServerDeps } from "../deps.ts";
 import type { OutputReader } from "./output.ts";
 
@@ -17,13 +17,19 @@ export async function strictTools(
 ): Promise<ConstraintUse | undefined> {
   if (calls === undefined) return undefined;
   const { syntax, tools } = calls;
+  const span =
+    thinking === undefined
+      ? {}
+      : { thinking: { ...thinking, close: syntax.thoughtEnd ?? thinking.close } };
   const tag = { text: syntax.tag, atStart: syntax.atStart };
   for (const lenient of [false, true]) {
-    const constraint = { kind: "lark", text: callGrammar(syntax, tools, lenient) } as const;
+    const text = callGrammar(syntax, tools, lenient);
+    if (text === undefined) return undefined;
+    const constraint = { kind: "lark", text } as const;
     try {
       const { level, reason } = await model.check(constraint, [], signal);
       if (level !== "refused") {
-        return { ...constraint, tag, ...(thinking === undefined ? {} : { thinking }) };
+        return { ...constraint, tag, ...span };
       }
       deps.logger.debug("calls are not strict", { lenient, reason: reason?.reason });
     } catch (error) {
