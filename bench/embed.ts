@@ -1,7 +1,8 @@
 /**
  * Embeddings through HTTP against llama-server of the same source: short texts in requests of 1, 8, 64
  * and 256, one after the other, and requests of 1 by eight clients; in interleaved rounds, as ratios:
- * `bun bench/embed.ts --model FILE.gguf [--texts N] [--rounds N] [--threads N]`. The peer is built by
+ * `bun bench/embed.ts --model FILE.gguf [--texts N] [--rounds N] [--threads N]`. The model is one that
+ * makes embeddings (`bun bench/model.ts FILE.gguf --small --embeds`). The peer is built by
  * `bun build.ts --peers`, or named with `--llama-server FILE`; without it hutch alone is measured.
  */
 import { existsSync } from "node:fs";

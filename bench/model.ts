@@ -2,7 +2,8 @@
  * Makes a model to measure with: a llama of about 110 million seeded random weights in Q8_0, with the
  * vocabulary of Llama 2 from the vendored llama.cpp tree. Its text is nonsense, its speed is that of
  * any model of this shape, and it never ends by itself: `bun bench/model.ts OUT.gguf [--small]
- * [--f16] [--vocab FILE]`; `--small` is one of 15 million, `--f16` one to quantise.
+ * [--f16] [--embeds] [--vocab FILE]`; `--small` is one of 15 million, `--f16` one to quantise,
+ * `--embeds` one that makes embeddings (the mean of its tokens).
  */
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +11,12 @@ import { parseArgs } from "node:util";
 import { readBuildEnvironment } from "../scripts/build/environment.ts";
 
 const { values, positionals } = parseArgs({
-  options: { vocab: { type: "string" }, small: { type: "boolean" }, f16: { type: "boolean" } },
+  options: {
+    vocab: { type: "string" },
+    small: { type: "boolean" },
+    f16: { type: "boolean" },
+    embeds: { type: "boolean" },
+  },
   allowPositionals: true,
 });
 const shape = values.small
@@ -106,6 +112,7 @@ function metadata(): Buffer[] {
     "attention.head_count": shape.heads,
     "attention.head_count_kv": shape.headsKv,
     "rope.dimension_count": shape.width / shape.heads,
+    ...(values.embeds ? { pooling_type: 1 } : {}),
   };
   return [
     Buffer.concat([text("general.architecture"), u32(8), text("llama")]),
@@ -176,7 +183,9 @@ function vocabularyFile(): string {
 
 const [output] = positionals;
 if (output === undefined) {
-  console.error("usage: bun bench/model.ts OUT.gguf [--small] [--f16] [--vocab FILE.gguf]");
+  console.error(
+    "usage: bun bench/model.ts OUT.gguf [--small] [--f16] [--embeds] [--vocab FILE.gguf]",
+  );
   process.exit(2);
 }
 const vocabulary = tokenizerEntries(readFileSync(values.vocab ?? vocabularyFile()));
