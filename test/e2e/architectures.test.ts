@@ -9,13 +9,22 @@ import { haveExecutable, startServer, type TestServer } from "../support/executa
 import { decoders } from "../support/hugging-face/decoders.ts";
 import { encoders } from "../support/hugging-face/encoders.ts";
 import { gemma4 } from "../support/hugging-face/gemma4.ts";
+import { lfm2vl } from "../support/hugging-face/lfm2-vl.ts";
 import { mixtures } from "../support/hugging-face/mixtures.ts";
 import { recurrent } from "../support/hugging-face/recurrent.ts";
 import { filesOf, width } from "../support/hugging-face/shapes.ts";
 import { sighted } from "../support/hugging-face/sighted.ts";
 import { png } from "../support/pictures.ts";
 
-const kinds = { ...decoders, ...mixtures, ...encoders, ...recurrent, ...gemma4, ...sighted };
+const kinds = {
+  ...decoders,
+  ...mixtures,
+  ...encoders,
+  ...recurrent,
+  ...gemma4,
+  ...lfm2vl,
+  ...sighted,
+};
 
 /** The same as another one here. */
 const alike: Record<string, string> = {

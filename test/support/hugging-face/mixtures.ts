@@ -110,15 +110,15 @@ const lfmAttention: Shapes = {
   "self_attn.k_layernorm.weight": [headDim],
 };
 const lfmParts = { w1: [hidden, width], w2: [width, hidden], w3: [hidden, width] };
-const lfm = (layer: number): Shapes => ({
+export const lfm = (layer: number): Shapes => ({
   "operator_norm.weight": [width],
   "ffn_norm.weight": [width],
   ...(layer === 0 ? convolution : lfmAttention),
 });
-const lfmDense: Shapes = Object.fromEntries(
+export const lfmDense: Shapes = Object.fromEntries(
   Object.entries(lfmParts).map(([part, shape]) => [`feed_forward.${part}.weight`, shape]),
 );
-const lfmConfig = {
+export const lfmConfig = {
   layer_types: ["conv", "full_attention"],
   conv_L_cache: 3,
   norm_eps: 1e-5,
@@ -126,7 +126,7 @@ const lfmConfig = {
   block_ff_dim: 200,
   block_auto_adjust_ff_dim: true,
 };
-const lfmOutside: Shapes = {
+export const lfmOutside: Shapes = {
   "model.embed_tokens.weight": decoder["model.embed_tokens.weight"] ?? [],
   "model.embedding_norm.weight": [width],
 };

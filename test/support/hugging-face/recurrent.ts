@@ -115,6 +115,51 @@ const eyes: Shapes = Object.fromEntries(
   ),
 );
 
+/** Of Mamba 2: heads of 16, one group, 16 states. */
+const mambaInner = 4 * 16;
+const states = 16;
+const mamba: Shapes = {
+  "mixer.in_proj.weight": [2 * mambaInner + 2 * states + 4, width],
+  "mixer.conv1d.weight": [mambaInner + 2 * states, 1, 4],
+  "mixer.conv1d.bias": [mambaInner + 2 * states],
+  "mixer.dt_bias": [4],
+  "mixer.A_log": [4],
+  "mixer.D": [4],
+  "mixer.norm.weight": [mambaInner],
+  "mixer.out_proj.weight": [width, mambaInner],
+};
+const nemotronAttention: Shapes = {
+  "mixer.q_proj.weight": [heads * headDim, width],
+  "mixer.k_proj.weight": [kvHeads * headDim, width],
+  "mixer.v_proj.weight": [kvHeads * headDim, width],
+  "mixer.o_proj.weight": [width, heads * headDim],
+};
+const nemotronPlain: Shapes = {
+  "mixer.up_proj.weight": [hidden, width],
+  "mixer.down_proj.weight": [width, hidden],
+};
+const nemotronExperts: Shapes = {
+  "mixer.gate.weight": [4, width],
+  "mixer.gate.e_score_correction_bias": [4],
+  ...experts("mixer", { up_proj: [hidden, width], down_proj: [width, hidden] }),
+  "mixer.shared_experts.up_proj.weight": [hidden, width],
+  "mixer.shared_experts.down_proj.weight": [width, hidden],
+};
+const nemotronOutside: Shapes = {
+  "backbone.embeddings.weight": [vocabulary, width],
+  "backbone.norm_f.weight": [width],
+  "lm_head.weight": [vocabulary, width],
+};
+const nemotronConfig = {
+  head_dim: headDim,
+  mamba_num_heads: 4,
+  mamba_head_dim: 16,
+  n_groups: 1,
+  ssm_state_size: states,
+  conv_kernel: 4,
+  layer_norm_epsilon: 1e-5,
+};
+
 export const recurrent: Record<string, Kind> = {
   Qwen3NextForCausalLM: {
     layer: (layer) => ({
@@ -191,6 +236,38 @@ export const recurrent: Record<string, Kind> = {
       layer_types: Array.from({ length: gemmaLayers }, (_, layer) =>
         layer === gemmaLayers - 1 ? "full_attention" : "sliding_attention",
       ),
+    },
+  },
+  NemotronHForCausalLM: {
+    count: 3,
+    layers: "backbone.layers.",
+    layer: (layer) => ({
+      "norm.weight": [width],
+      ...([mamba, nemotronAttention, nemotronPlain][layer] ?? {}),
+    }),
+    outside: nemotronOutside,
+    config: { ...nemotronConfig, hybrid_override_pattern: "M*-" },
+  },
+  "NemotronHForCausalLM with experts": {
+    count: 3,
+    layers: "backbone.layers.",
+    layer: (layer) => ({
+      "norm.weight": [width],
+      ...([mamba, nemotronAttention, nemotronExperts][layer] ?? {}),
+    }),
+    outside: nemotronOutside,
+    config: {
+      ...nemotronConfig,
+      hybrid_override_pattern: "M*E",
+      n_routed_experts: 4,
+      num_experts_per_tok: 2,
+      n_shared_experts: 1,
+      moe_intermediate_size: hidden,
+      moe_shared_expert_intermediate_size: hidden,
+      norm_topk_prob: true,
+      routed_scaling_factor: 2.5,
+      n_group: 1,
+      topk_group: 1,
     },
   },
 };

@@ -27,7 +27,7 @@ function metadata(model: SourceModel): Metadata {
 }
 
 /** A matrix over the numbers of a patch, pixel by pixel, as a convolution, color by color. */
-function convolution(name: string, weights: Weights, patch: number): Planned[] {
+export function pixelsToColors(name: string, weights: Weights, patch: number): Planned[] {
   const [channels = 0, numbers = 0] = weights.shape;
   if (numbers !== 3 * patch * patch) {
     throw new ConvertError(
@@ -69,7 +69,7 @@ export const gemma4Projector: Projector = {
   ],
   plan(name, weights, model) {
     if (name === "v.patch_embd.weight") {
-      return convolution(name, weights, visionOf(model).whole("patch_size"));
+      return pixelsToColors(name, weights, visionOf(model).whole("patch_size"));
     }
     return weights.shape.length === 0 ? [{ name, weights: reshaped(weights, [1]) }] : undefined;
   },

@@ -32,7 +32,8 @@ function kvHeadsByLayer(config: Config, kvHeads: number): number[] {
 
 /** As the weights have it: configurations give a size that two thirds, a factor and a multiple make the real one of. */
 function feedForward({ config, weights }: SourceModel): number {
-  const [rows] = weights.get("model.layers.0.feed_forward.w1.weight")?.shape ?? [];
+  const first = [...weights].find(([name]) => name.endsWith(".layers.0.feed_forward.w1.weight"));
+  const [rows] = first?.[1].shape ?? [];
   return rows ?? config.whole("intermediate_size", "block_ff_dim");
 }
 

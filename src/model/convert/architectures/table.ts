@@ -11,9 +11,11 @@ import { glm4, glm4moe } from "./glm.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { granite, olmo2, smollm3 } from "./kin-of-llama.ts";
 import { lfm2, lfm2moe } from "./lfm2.ts";
+import { lfm2vl } from "./lfm2-vision.ts";
 import { llama } from "./llama.ts";
 import { llama4 } from "./llama4.ts";
 import { mistral3 } from "./mistral3.ts";
+import { nemotronH } from "./nemotron-h.ts";
 import { nomicBert } from "./nomic-bert.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen2moe, qwen3, qwen3moe } from "./qwen.ts";
@@ -49,6 +51,8 @@ const architectures: readonly Architecture[] = [
   glm4MoeLite,
   lfm2,
   lfm2moe,
+  lfm2vl,
+  nemotronH,
   granite,
   smollm3,
   olmo2,
