@@ -159,6 +159,15 @@ const gptOssConfig = {
   num_experts_per_tok: 2,
 };
 
+const lagunaExperts: Shapes = {
+  "mlp.gate.weight": [4, width],
+  "mlp.experts.e_score_correction_bias": [4],
+  ...experts("mlp", moeParts),
+  "mlp.shared_expert.gate_proj.weight": [hidden, width],
+  "mlp.shared_expert.up_proj.weight": [hidden, width],
+  "mlp.shared_expert.down_proj.weight": [width, hidden],
+};
+
 export const mixtures: Record<string, Kind> = {
   GptOssForCausalLM: {
     layer: gptOssLayer,
@@ -212,6 +221,31 @@ export const mixtures: Record<string, Kind> = {
     }),
     outside: untied,
     config: { ...routing, head_dim: headDim, n_group: 1, topk_group: 1 },
+  },
+  LagunaForCausalLM: {
+    layer: (layer) => ({
+      ...norms,
+      ...attention,
+      ...headNorms,
+      "self_attn.g_proj.weight": [heads, width],
+      ...(layer === 0 ? gated : lagunaExperts),
+    }),
+    outside: untied,
+    config: {
+      head_dim: headDim,
+      num_attention_heads_per_layer: [heads, heads],
+      sliding_window: 32,
+      mlp_layer_types: ["dense", "sparse"],
+      num_experts: 4,
+      num_experts_per_tok: 2,
+      moe_intermediate_size: hidden,
+      shared_expert_intermediate_size: hidden,
+      moe_routed_scaling_factor: 2.5,
+      rope_parameters: {
+        full_attention: { rope_type: "default", rope_theta: 5e5, partial_rotary_factor: 0.5 },
+        sliding_attention: { rope_type: "default", rope_theta: 1e4 },
+      },
+    },
   },
   Lfm2ForCausalLM: {
     layer: (layer) => ({ ...lfm(layer), ...lfmDense }),

@@ -10,6 +10,7 @@ import { gemma4 } from "./gemma4.ts";
 import { glm4, glm4moe } from "./glm.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { granite, olmo2, smollm3 } from "./kin-of-llama.ts";
+import { laguna } from "./laguna.ts";
 import { lfm2, lfm2moe } from "./lfm2.ts";
 import { lfm2vl } from "./lfm2-vision.ts";
 import { llama } from "./llama.ts";
@@ -53,6 +54,7 @@ const architectures: readonly Architecture[] = [
   lfm2moe,
   lfm2vl,
   nemotronH,
+  laguna,
   granite,
   smollm3,
   olmo2,
