@@ -2,7 +2,7 @@
  * Over 400 lines because every fault of a registry needs its own scene.
  * Pull, against a registry in this process that misbehaves on request (registry.md 2 to 4, 7, 10, 11).
  */
-import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ArrivalHash } from "../../src/model/hash/arrival.ts";
@@ -10,18 +10,16 @@ import { HashNote } from "../../src/model/hash/note.ts";
 import { PartialBlob } from "../../src/model/registry/partial.ts";
 import { type Application, openApplication } from "../support/application.ts";
 import { until } from "../support/executable.ts";
-import { type FakeRegistry, ranged, sha256, startFakeRegistry } from "../support/fake-registry.ts";
+import { type FakeRegistry, ranged, sha256 } from "../support/fake-registry.ts";
 import { ggufBytes } from "../support/gguf.ts";
+import { type Scene, withRegistry } from "../support/with-registry.ts";
 
 let application: Application;
 let registry: FakeRegistry;
-beforeEach(() => {
-  application = openApplication({ env: { HUTCH_TRANSFER_STALL: "1s" } });
-  registry = startFakeRegistry();
-});
-afterEach(async () => {
-  await application[Symbol.asyncDispose]();
-  await registry[Symbol.asyncDispose]();
+let scene: Scene;
+withRegistry({ HUTCH_TRANSFER_STALL: "1s" }, (opened) => {
+  scene = opened;
+  ({ application, registry } = opened);
 });
 
 const text = (content: string) => new TextEncoder().encode(content);
@@ -446,6 +444,7 @@ describe("downloads", () => {
     // Silence must not be taken for a stall before the client has seen how far it came.
     await application[Symbol.asyncDispose]();
     application = openApplication({ env: { HUTCH_TRANSFER_STALL: "1m" } });
+    scene.application = application;
     misbehave((_, count) => (count === 1 ? part("silent", 600_000) : undefined));
     const controller = new AbortController();
     const answer = await application.app.handle(

@@ -1,24 +1,20 @@
 /** Push, against a registry in this process (registry.md 5). */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDigest } from "../../src/model/digest.ts";
-import { type Application, openApplication } from "../support/application.ts";
-import { type FakeRegistry, sha256, startFakeRegistry } from "../support/fake-registry.ts";
+import type { Application } from "../support/application.ts";
+import { type FakeRegistry, sha256 } from "../support/fake-registry.ts";
+import { withRegistry } from "../support/with-registry.ts";
 
 let application: Application;
 let registry: FakeRegistry;
 let name: string;
-beforeEach(async () => {
-  application = openApplication({ env: { HUTCH_TRANSFER_STALL: "500ms" } });
-  registry = startFakeRegistry();
+withRegistry({ HUTCH_TRANSFER_STALL: "500ms" }, async (scene) => {
+  ({ application, registry } = scene);
   name = `${registry.host}/u/m:latest`;
   await application.create("m", { system: "Be brief." });
   await application.send("POST", "/api/copy", { source: "m", destination: name });
-});
-afterEach(async () => {
-  await application[Symbol.asyncDispose]();
-  await registry[Symbol.asyncDispose]();
 });
 
 interface Line {

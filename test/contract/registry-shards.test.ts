@@ -1,22 +1,18 @@
 /** Models that a hub keeps in shards (registry.md 9): pulled by its own API, made into one file. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { lockModel } from "../../src/model/pinned.ts";
 import { chooseShards, type HubTree } from "../../src/model/registry/hub.ts";
-import { type Application, openApplication } from "../support/application.ts";
-import { type FakeRegistry, ranged, sha256, startFakeRegistry } from "../support/fake-registry.ts";
+import type { Application } from "../support/application.ts";
+import { type FakeRegistry, ranged, sha256 } from "../support/fake-registry.ts";
 import { ggufBytes } from "../support/gguf.ts";
+import { withRegistry } from "../support/with-registry.ts";
 
 let application: Application;
 let registry: FakeRegistry;
-beforeEach(() => {
-  application = openApplication();
-  registry = startFakeRegistry();
-});
-afterEach(async () => {
-  await application[Symbol.asyncDispose]();
-  await registry[Symbol.asyncDispose]();
+withRegistry({}, (scene) => {
+  ({ application, registry } = scene);
 });
 
 const shard = (index: number, tensors: Record<string, number[]>) =>

@@ -1,22 +1,18 @@
 /** `hutch verify`, `export` and `import` as commands, on a store in a folder of its own. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArguments } from "../../src/cli/arguments.ts";
 import { commands, findCommand } from "../../src/cli/commands.ts";
-import { type Application, openApplication } from "../support/application.ts";
+import type { Application } from "../support/application.ts";
 import { testContext } from "../support/command-line.ts";
-import { type FakeRegistry, startFakeRegistry } from "../support/fake-registry.ts";
+import type { FakeRegistry } from "../support/fake-registry.ts";
+import { withRegistry } from "../support/with-registry.ts";
 
 let application: Application;
 let registry: FakeRegistry;
-beforeEach(() => {
-  application = openApplication();
-  registry = startFakeRegistry();
-});
-afterEach(async () => {
-  await application[Symbol.asyncDispose]();
-  await registry[Symbol.asyncDispose]();
+withRegistry({}, (scene) => {
+  ({ application, registry } = scene);
 });
 
 /** Runs a command line; returns its exit code and what it printed. */
