@@ -9,6 +9,7 @@ import { haveExecutable, startServer, type TestServer } from "../support/executa
 import { decoders } from "../support/hugging-face/decoders.ts";
 import { encoders } from "../support/hugging-face/encoders.ts";
 import { gemma4 } from "../support/hugging-face/gemma4.ts";
+import { glmVision } from "../support/hugging-face/glm-vl.ts";
 import { lfm2vl } from "../support/hugging-face/lfm2-vl.ts";
 import { mixtures } from "../support/hugging-face/mixtures.ts";
 import { recurrent } from "../support/hugging-face/recurrent.ts";
@@ -22,6 +23,7 @@ const kinds = {
   ...encoders,
   ...recurrent,
   ...gemma4,
+  ...glmVision,
   ...lfm2vl,
   ...sighted,
 };

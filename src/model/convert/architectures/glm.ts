@@ -23,17 +23,22 @@ export function glmTokenizer({ added }: Vocabulary): Metadata {
   };
 }
 
+/** How much of each head turns with the position. */
+export function rotaryPart(config: Config): number {
+  return (
+    ropeConfig(config)?.maybeNumber("partial_rotary_factor") ??
+    config.number("partial_rotary_factor", 0.5)
+  );
+}
+
 function glmMetadata(config: Config): Metadata {
   const attention = attentionOf(config);
-  const part =
-    ropeConfig(config)?.maybeNumber("partial_rotary_factor") ??
-    config.number("partial_rotary_factor", 0.5);
   return {
     ...decoderMetadata(config, attention),
     ...ropeMetadata(config),
     "attention.key_length": maybe(config.maybeWhole("head_dim"), u32),
     "attention.value_length": maybe(config.maybeWhole("head_dim"), u32),
-    "rope.dimension_count": u32(Math.floor(attention.headDim * part)),
+    "rope.dimension_count": u32(Math.floor(attention.headDim * rotaryPart(config))),
   };
 }
 

@@ -28,7 +28,7 @@ function sections(config: Config): Metadata {
 }
 
 /** The convolution over two frames as one for each. */
-function frames(weights: Weights): Planned[] {
+export function frames(weights: Weights): Planned[] {
   const [channels = 0, colors = 0, count = 0, height = 0, width = 0] = weights.shape;
   if (weights.shape.length !== 5 || count !== 2) {
     throw new ConvertError(`tensor "${weights.name}" [${weights.shape}] is not for two frames`);

@@ -8,6 +8,7 @@ import { gemma, gemma2, gemma3, gemmaEmbedding } from "./gemma.ts";
 import { gemma3n } from "./gemma3n.ts";
 import { gemma4 } from "./gemma4.ts";
 import { glm4, glm4moe } from "./glm.ts";
+import { glm4v } from "./glm-vision.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { granite, olmo2, smollm3 } from "./kin-of-llama.ts";
 import { laguna } from "./laguna.ts";
@@ -48,6 +49,7 @@ const architectures: readonly Architecture[] = [
   phi3,
   deepseek2,
   glm4,
+  glm4v,
   glm4moe,
   glm4MoeLite,
   lfm2,
