@@ -19,7 +19,7 @@
 #define HUTCH_API __attribute__((visibility("default")))
 #endif
 
-#define HUTCH_ABI_VERSION 2
+#define HUTCH_ABI_VERSION 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -56,12 +56,14 @@ enum hutch_fact {
   HUTCH_FACT_IMAGES = 18,       /* the projector reads images */
   HUTCH_FACT_SOUND = 19,        /* the projector reads sound */
   HUTCH_FACT_THREADS = 20,        /* threads that it was loaded with */
+  HUTCH_FACT_DRAFTS = 21,         /* a draft model is loaded */
 };
 
 typedef struct hutch_params hutch_params;
 typedef struct hutch_model hutch_model;
 typedef struct hutch_sampler hutch_sampler;
 typedef struct hutch_media hutch_media;
+typedef struct hutch_drafter hutch_drafter;
 typedef struct hutch_compilation hutch_compilation;
 typedef struct hutch_constraint hutch_constraint;
 
@@ -110,12 +112,15 @@ HUTCH_API int32_t hutch_params_add_adapter(hutch_params *params, const char *pat
 /* Sets the projector file, for images and sound. */
 HUTCH_API int32_t hutch_params_set_projector(hutch_params *params, const char *path);
 
+/* Sets the draft model's file. A draft model that cannot be used is no failure of the load. */
+HUTCH_API int32_t hutch_params_set_draft(hutch_params *params, const char *path);
+
 /* Loads a model and makes its context. NULL on failure (nothing is kept); free with
  * hutch_model_free. `params` may be freed afterwards. With vocabulary_only there is no context: only
  * functions of text and constraints work, and the fact VOCABULARY. */
 HUTCH_API hutch_model *hutch_model_load(const char *path, const hutch_params *params);
 
-/* Frees the model; its samplers must have been freed before. NULL is fine. */
+/* Frees the model; its samplers and drafters must have been freed before. NULL is fine. */
 HUTCH_API void hutch_model_free(hutch_model *model);
 
 /* A fact by `hutch_fact`; INVALID (as a number) for an unknown one. */
@@ -124,6 +129,9 @@ HUTCH_API int64_t hutch_model_fact(const hutch_model *model, int32_t fact);
 /* The model's Jinja chat template. Returns its length in bytes, -1 when there is none; copies up to
  * `size` bytes, no final 0. */
 HUTCH_API int32_t hutch_model_template(const hutch_model *model, char *buffer, int32_t size);
+
+/* Why the draft model that was set is not used, nothing when it is. Returns the bytes written, no final 0. */
+HUTCH_API int32_t hutch_model_draft_problem(const hutch_model *model, char *buffer, int32_t size);
 
 /* --- text ---------------------------------------------------------------------------------- */
 
@@ -219,6 +227,25 @@ HUTCH_API int32_t hutch_sample(hutch_model *model, int32_t count, const int32_t 
 /* Natural logarithms of probabilities at a row, before any sampler: first of `token`, then of the
  * `top` likeliest. Writes 1 + top ids and values; returns how many. */
 HUTCH_API int32_t hutch_logprobs(hutch_model *model, int32_t row, int32_t token, int32_t top, int32_t *tokens, float *logprobs);
+
+/* --- drafting ------------------------------------------------------------------------------ */
+
+/* Guesses for one request at the tokens to come: by the n-grams of what came, or by the draft model,
+ * which keeps what it has read for the next drafter. NULL: there is no draft model. Free with
+ * hutch_drafter_free before the model. */
+HUTCH_API hutch_drafter *hutch_drafter_init(hutch_model *model, bool by_model);
+HUTCH_API void hutch_drafter_free(hutch_drafter *drafter);
+
+/* Tells it the next tokens of the request, of prompt and answer alike; rows of images have negative
+ * numbers, which only n-grams can take. */
+HUTCH_API int32_t hutch_drafter_add(hutch_drafter *drafter, const int32_t *tokens, int32_t count);
+
+/* Lets it read at most `most` tokens of what it was told. Returns how many are left to read. ERROR: the
+ * draft model failed and has forgotten everything. INVALID: it was told nothing, or too much. */
+HUTCH_API int32_t hutch_drafter_read(hutch_drafter *drafter, int32_t most);
+
+/* Guesses at most `most` tokens that may follow. Returns how many; 0 while something is left to read. */
+HUTCH_API int32_t hutch_drafter_guess(hutch_drafter *drafter, int32_t *tokens, int32_t most);
 
 /* --- images and sound ---------------------------------------------------------------------- */
 

@@ -74,6 +74,21 @@ bool reads_sound(const projector & projector);
 
 } // namespace hutch
 
+namespace hutch {
+
+// A loaded draft model (draft.cpp).
+struct draft_model;
+struct draft_model_deleter {
+    void operator()(draft_model * draft) const;
+};
+using draft_model_ptr = std::unique_ptr<draft_model, draft_model_deleter>;
+
+// Loads the draft model of `params`. Throws when it cannot draft for the model of the context `target`.
+draft_model_ptr load_draft_model(const hutch_params & params, llama_context * target, ggml_threadpool * threads);
+llama_context * context_of(const draft_model & draft);
+
+} // namespace hutch
+
 struct hutch_params {
     llama_model_params   model   = llama_model_default_params();
     llama_context_params context = llama_context_default_params();
@@ -81,6 +96,7 @@ struct hutch_params {
     int64_t              context_length = 4096;
     std::vector<std::pair<std::string, float>> adapters;
     std::string projector;
+    std::string draft;
 };
 
 struct hutch_model {
@@ -93,6 +109,8 @@ struct hutch_model {
     bool                 whole   = false; // an embedding needs its text in one batch
     int64_t              slots   = 1;
     std::unique_ptr<hutch::projector> projector;
+    hutch::draft_model_ptr            draft;
+    std::string                       draft_problem; // why there is none although one was asked for
     // Threads that live as long as the model: made anew for every step they would cost more than
     // sampling does.
     ggml_threadpool *                 threads = nullptr;

@@ -81,6 +81,13 @@ int32_t hutch_params_set_projector(hutch_params * params, const char * path) {
     });
 }
 
+int32_t hutch_params_set_draft(hutch_params * params, const char * path) {
+    return hutch::guarded([&] {
+        params->draft = path;
+        return static_cast<int32_t>(HUTCH_STATUS_OK);
+    });
+}
+
 namespace {
 
 struct model_deleter {
@@ -120,6 +127,20 @@ void attach_threads(hutch_model & loaded, int32_t count) {
     loaded.threads = make(&params);
     if (loaded.threads != nullptr) {
         llama_attach_threadpool(loaded.context, loaded.threads, nullptr);
+    }
+}
+
+// A draft model only saves time: a model whose draft model cannot be used is loaded without.
+void attach_draft_model(hutch_model & loaded, const hutch_params & params) {
+    if (params.draft.empty()) {
+        return;
+    }
+    try {
+        loaded.draft = hutch::load_draft_model(params, loaded.context, loaded.threads);
+    } catch (const std::bad_alloc &) {
+        throw;
+    } catch (const std::exception & error) {
+        loaded.draft_problem = error.what();
     }
 }
 
@@ -193,6 +214,7 @@ model_ptr load(const char * path, const hutch_params & params) {
     loaded->causal  = llama_get_memory(loaded->context) != nullptr;
     attach_threads(*loaded, context.n_threads);
     load_adapters(*loaded, params);
+    attach_draft_model(*loaded, params);
     return loaded;
 }
 
@@ -208,6 +230,7 @@ void hutch_model_free(hutch_model * model) {
     }
     model->templates.reset();
     model->projector.reset();
+    model->draft.reset();
     hutch_llg_vocabulary_free(model->words);
     if (model->context != nullptr) {
         llama_free(model->context);
@@ -225,14 +248,22 @@ void hutch_model_free(hutch_model * model) {
 
 namespace {
 
-int64_t memory_bytes(const hutch_model & model, bool gpu_only) {
+int64_t context_bytes(const llama_context * context, bool gpu_only) {
     int64_t bytes = 0;
-    for (const auto & [type, data] : llama_get_memory_breakdown(model.context)) {
+    for (const auto & [type, data] : llama_get_memory_breakdown(context)) {
         const ggml_backend_dev_t device = ggml_backend_buft_get_device(type);
         const bool gpu = device != nullptr && ggml_backend_dev_type(device) != GGML_BACKEND_DEVICE_TYPE_CPU && !ggml_backend_buft_is_host(type);
         if (gpu || !gpu_only) {
             bytes += static_cast<int64_t>(data.model + data.context + data.compute);
         }
+    }
+    return bytes;
+}
+
+int64_t memory_bytes(const hutch_model & model, bool gpu_only) {
+    int64_t bytes = context_bytes(model.context, gpu_only);
+    if (model.draft) {
+        bytes += context_bytes(hutch::context_of(*model.draft), gpu_only);
     }
     if (model.projector) {
         bytes += static_cast<int64_t>(gpu_only ? model.projector->memory_gpu : model.projector->memory);
@@ -274,6 +305,7 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_IMAGES: return model->projector && hutch::reads_images(*model->projector) ? 1 : 0;
         case HUTCH_FACT_SOUND: return model->projector && hutch::reads_sound(*model->projector) ? 1 : 0;
         case HUTCH_FACT_THREADS: return model->context_params.n_threads;
+        case HUTCH_FACT_DRAFTS: return model->draft ? 1 : 0;
         default: return HUTCH_STATUS_INVALID;
     }
 }

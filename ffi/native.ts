@@ -1,12 +1,13 @@
 /**
  * Over 400 lines because it is one table: a method for each native function, in the order of hutch.h.
- * With `sampler.ts` and `constraint.ts` the only caller of native symbols. Turns status into errors,
+ * With `sampler.ts`, `constraint.ts` and `drafter.ts` the only caller of native symbols. Turns status into errors,
  * encodes texts, guards against use after `free`. Everything here blocks its thread: only a runner or worker process may call it.
  */
 
 import { type Pointer, ptr } from "bun:ffi";
 import { EngineError, ModelLoadError, OutOfMemoryError } from "../src/errors.ts";
 import { NativeCompilation } from "./constraint.ts";
+import { NativeDrafter } from "./drafter.ts";
 import { Handle } from "./handle.ts";
 import { type HutchLibrary, openLibrary } from "./library.ts";
 import { NativeMedia } from "./native-media.ts";
@@ -14,6 +15,7 @@ import { NativeSampler } from "./sampler.ts";
 import { status, statusError } from "./status.ts";
 
 export type { NativeCompilation, NativeConstraint } from "./constraint.ts";
+export type { NativeDrafter } from "./drafter.ts";
 export type { NativeSampler } from "./sampler.ts";
 
 export { status };
@@ -41,6 +43,7 @@ export const facts = {
   images: 18,
   sound: 19,
   threads: 20,
+  drafts: 21,
 } as const;
 
 /** Bits of `llama_token_attr` in llama.h. */
@@ -57,6 +60,8 @@ export interface NativeLoadOptions {
   readonly cacheType: string;
   readonly adapters: readonly { readonly path: string; readonly scale: number }[];
   readonly projector: string | undefined;
+  /** Draft model; whether it can be used is told by `draftProblem`. */
+  readonly draft?: string | undefined;
 }
 
 export interface NativeSampling {
@@ -138,6 +143,10 @@ export class Native {
       if (options.projector !== undefined) {
         const set = this.#lib.hutch_params_set_projector(params, cString(options.projector));
         this.#check(set, "load the projector");
+      }
+      if (options.draft !== undefined) {
+        const set = this.#lib.hutch_params_set_draft(params, cString(options.draft));
+        this.#check(set, "load the draft model");
       }
       const model = this.#lib.hutch_model_load(cString(path), params);
       if (model === null) throw new ModelLoadError(this.lastError());
@@ -261,6 +270,13 @@ export class NativeModel {
     const buffer = new Uint8Array(length);
     if (length > 0) this.#lib.hutch_model_template(this.#model, buffer, length);
     return decoder.decode(buffer);
+  }
+
+  /** Why the draft model is not used, undefined when it is or there is none. */
+  draftProblem(): string | undefined {
+    const buffer = new Uint8Array(1024);
+    const length = this.#lib.hutch_model_draft_problem(this.#model, buffer, buffer.length);
+    return length === 0 ? undefined : decoder.decode(buffer.subarray(0, length));
   }
 
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array {
@@ -449,6 +465,13 @@ export class NativeModel {
     );
     if (handle === null) throw new EngineError(`make a sampler: ${this.#error()}`);
     return new NativeSampler(this.#lib, pointer(handle), this.#error);
+  }
+
+  /** A drafter for one request. @throws EngineError when `byModel` and there is no draft model */
+  drafter(byModel: boolean): NativeDrafter {
+    const handle = this.#lib.hutch_drafter_init(this.#model, byModel);
+    if (handle === null) throw new EngineError(`draft: ${this.#error()}`);
+    return new NativeDrafter(this.#lib, pointer(handle), this.#error);
   }
 
   /** Samples one token for each row of the last decode; all in one native call. */

@@ -77,6 +77,9 @@ int32_t hutch_set_threads(hutch_model * model, int32_t count) {
         return hutch::fail(HUTCH_STATUS_INVALID, "a step has 1 to as many threads as the model was loaded with");
     }
     llama_set_n_threads(model->context, count, count);
+    if (model->draft) {
+        llama_set_n_threads(hutch::context_of(*model->draft), count, count);
+    }
     return HUTCH_STATUS_OK;
 }
 

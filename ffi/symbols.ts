@@ -5,7 +5,7 @@
 import type { FFIFunction } from "bun:ffi";
 
 /** Version of the ABI that this table describes; the library must report the same. */
-export const abiVersion = 2;
+export const abiVersion = 3;
 
 export const symbols = {
   // int32_t hutch_abi_version(void)
@@ -34,6 +34,8 @@ export const symbols = {
   hutch_params_add_adapter: { args: ["ptr", "ptr", "f32"], returns: "i32" },
   // int32_t hutch_params_set_projector(hutch_params *params, const char *path)
   hutch_params_set_projector: { args: ["ptr", "ptr"], returns: "i32" },
+  // int32_t hutch_params_set_draft(hutch_params *params, const char *path)
+  hutch_params_set_draft: { args: ["ptr", "ptr"], returns: "i32" },
   // hutch_model *hutch_model_load(const char *path, const hutch_params *params)
   hutch_model_load: { args: ["ptr", "ptr"], returns: "ptr" },
   // void hutch_model_free(hutch_model *model)
@@ -42,6 +44,8 @@ export const symbols = {
   hutch_model_fact: { args: ["ptr", "i32"], returns: "i64" },
   // int32_t hutch_model_template(const hutch_model *model, char *buffer, int32_t size)
   hutch_model_template: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  // int32_t hutch_model_draft_problem(const hutch_model *model, char *buffer, int32_t size)
+  hutch_model_draft_problem: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_tokenize(const hutch_model *model, const char *text, int32_t length, bool add_special, bool parse_special, int32_t *tokens, int32_t capacity)
   hutch_tokenize: { args: ["ptr", "ptr", "i32", "bool", "bool", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_detokenize(const hutch_model *model, const int32_t *tokens, int32_t count, char *buffer, int32_t size)
@@ -109,6 +113,16 @@ export const symbols = {
   },
   // int32_t hutch_logprobs(hutch_model *model, int32_t row, int32_t token, int32_t top, int32_t *tokens, float *logprobs)
   hutch_logprobs: { args: ["ptr", "i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+  // hutch_drafter *hutch_drafter_init(hutch_model *model, bool by_model)
+  hutch_drafter_init: { args: ["ptr", "bool"], returns: "ptr" },
+  // void hutch_drafter_free(hutch_drafter *drafter)
+  hutch_drafter_free: { args: ["ptr"], returns: "void" },
+  // int32_t hutch_drafter_add(hutch_drafter *drafter, const int32_t *tokens, int32_t count)
+  hutch_drafter_add: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  // int32_t hutch_drafter_read(hutch_drafter *drafter, int32_t most)
+  hutch_drafter_read: { args: ["ptr", "i32"], returns: "i32" },
+  // int32_t hutch_drafter_guess(hutch_drafter *drafter, int32_t *tokens, int32_t most)
+  hutch_drafter_guess: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   // hutch_media *hutch_media_init(hutch_model *model, const uint8_t *bytes, int64_t length)
   hutch_media_init: { args: ["ptr", "ptr", "i64"], returns: "ptr" },
   // void hutch_media_free(hutch_media *media)
