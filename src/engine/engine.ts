@@ -32,6 +32,8 @@ export interface LoadSpec {
   readonly flashAttention: "auto" | "on" | "off";
   /** Results do not depend on what else is evaluated at the time; slower. */
   readonly deterministic?: boolean;
+  /** GGUF file of a small model that guesses what this one writes. */
+  readonly draft?: string;
   /** Only the vocabulary, for `check`: no weights, no context, nothing else works. */
   readonly vocabularyOnly?: boolean;
 }
@@ -57,6 +59,10 @@ export interface LoadedModelInfo {
   readonly inputs: { readonly images: boolean; readonly sound: boolean };
   /** Whether a full context can be shifted (llama.h `llama_memory_can_shift`). */
   readonly canShift: boolean;
+  /** How requests can draft; absent = not at all. */
+  readonly drafts?: readonly DraftWish["kind"][];
+  /** Why the draft model of the load is not used. */
+  readonly draftProblem?: string;
   /** Tokens that mean something to the model rather than being text, with their texts. */
   readonly specialTokens: readonly SpecialToken[];
   /** The GGUF's Jinja chat template; undefined when it has none. */
@@ -149,6 +155,16 @@ export interface ConstraintReport {
   }[];
 }
 
+/**
+ * Guess the tokens to come and judge several in one step: by n-grams of what came before, or by the
+ * draft model. The text is what it would be without (docs/additions.md, "Drafting").
+ */
+export interface DraftWish {
+  readonly kind: "ngram" | "model";
+  /** Guesses of one step at most, >= 1. */
+  readonly most: number;
+}
+
 export interface GenerateRequest {
   readonly prompt: readonly PromptPart[];
   /** Whether BOS is put in front, when the tokenizer wants one and it is not there. */
@@ -168,6 +184,8 @@ export interface GenerateRequest {
   readonly logprobs?: number;
   /** Was checked by `check` before; when its engine fails the request fails. */
   readonly constraint?: ConstraintUse;
+  /** Without effect where the model cannot draft so (`LoadedModelInfo.drafts`). */
+  readonly draft?: DraftWish;
   /** Ask for `context` in the final event: tokens of prompt text plus answer text, without BOS. */
   readonly wantContext: boolean;
 }
@@ -199,6 +217,8 @@ export type GenerateEvent =
       /** Sampled tokens, the end token and tokens of a stop text included. */
       readonly evalTokens: number;
       readonly evalNs: number;
+      /** Guesses that were judged, and those that came true; absent when the request did not draft. */
+      readonly drafted?: { readonly tokens: number; readonly accepted: number };
       readonly context?: readonly number[];
     };
 

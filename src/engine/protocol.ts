@@ -31,6 +31,7 @@ const LoadSpecShape = t.Object({
   kvCacheType: t.String(),
   flashAttention: t.Union([t.Literal("auto"), t.Literal("on"), t.Literal("off")]),
   deterministic: t.Optional(t.Boolean()),
+  draft: t.Optional(t.String()),
   vocabularyOnly: t.Optional(t.Boolean()),
 });
 
@@ -72,6 +73,8 @@ const TextPartShape = t.Union([
   t.Object({ tokens: Tokens, texts: t.Optional(t.Array(t.String())) }),
 ]);
 
+const DraftKind = t.Union([t.Literal("ngram"), t.Literal("model")]);
+
 const GenerateShape = t.Object({
   prompt: t.Array(t.Union([TextPartShape, t.Object({ media: t.Uint8Array() })])),
   addSpecial: t.Boolean(),
@@ -83,6 +86,7 @@ const GenerateShape = t.Object({
   keep: t.Integer(),
   logprobs: t.Optional(t.Integer({ minimum: 0, maximum: 20 })),
   constraint: t.Optional(ConstraintUseShape),
+  draft: t.Optional(t.Object({ kind: DraftKind, most: t.Integer({ minimum: 1 }) })),
   wantContext: t.Boolean(),
 });
 
@@ -161,6 +165,9 @@ const EventShape = t.Union([
     promptNs: t.Integer({ minimum: 0 }),
     evalTokens: t.Integer({ minimum: 0 }),
     evalNs: t.Integer({ minimum: 0 }),
+    drafted: t.Optional(
+      t.Object({ tokens: t.Integer({ minimum: 0 }), accepted: t.Integer({ minimum: 0 }) }),
+    ),
     context: t.Optional(Tokens),
   }),
 ]);
@@ -198,6 +205,8 @@ export const Report = t.Union([
       embeddingLength: t.Integer(),
       inputs: t.Object({ images: t.Boolean(), sound: t.Boolean() }),
       canShift: t.Boolean(),
+      drafts: t.Optional(t.Array(DraftKind)),
+      draftProblem: t.Optional(t.String()),
       specialTokens: t.Array(
         t.Object({ id: t.Integer(), text: t.String(), added: t.Optional(t.Boolean()) }),
       ),

@@ -31,23 +31,27 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
-/** Norms are near one, everything else is random around zero. */
-function tensors(shapes: Shapes, seed: number): WriteTensor[] {
+/** Norms are near one, decays near minus one, everything else is random around zero. */
+function tensors(shapes: Shapes, seed: number, noise: number): WriteTensor[] {
   const next = randomNumbers(seed);
+  const other = randomNumbers(seed + 1);
   return Object.entries(shapes).map(([name, shape]) => {
     const count = shape.reduce((product, size) => product * size, 1);
-    const isNorm = /norm.*weight$|ln[12].weight$/.test(name);
+    const middle = /norm.*weight$|ln[12].weight$/.test(name) ? 1 : name.endsWith("ssm_a") ? -1 : 0;
     const spread = shape.length === 1 ? 0.1 : 1.7 / Math.sqrt(shape[0] ?? 1);
-    const values = Float32Array.from({ length: count }, () => (isNorm ? 1 : 0) + next() * spread);
+    const values = Float32Array.from(
+      { length: count },
+      () => middle + (next() + noise * other()) * spread,
+    );
     return { name, type: 0, shape, data: () => [new Uint8Array(values.buffer)] };
   });
 }
 
-function gguf(metadata: Metadata, shapes: Shapes, seed: number): Uint8Array {
+function gguf(metadata: Metadata, shapes: Shapes, seed: number, noise = 0): Uint8Array {
   const parts: Uint8Array[] = [];
   writeGguf(
     { write: (bytes) => parts.push(bytes.slice()) },
-    { metadata: Object.entries(metadata), tensors: tensors(shapes, seed) },
+    { metadata: Object.entries(metadata), tensors: tensors(shapes, seed, noise) },
   );
   return Buffer.concat(parts);
 }
@@ -91,6 +95,12 @@ export type TinyArchitecture = "llama" | "gemma3" | "qwen2vl";
 
 export interface TinyOptions {
   readonly seed?: number;
+  /** How far the weights of a decoder are from those of its seed: with a little it says much the same. */
+  readonly noise?: number;
+  /** Tokens that gemma3 looks back at in five of six layers. */
+  readonly window?: number;
+  /** Two when absent. */
+  readonly layers?: number;
   readonly contextLength?: number;
   /** llama.cpp's number of a pooling type; makes it an embedding model. */
   readonly pooling?: number;
@@ -104,18 +114,18 @@ export interface TinyOptions {
   readonly words?: readonly string[];
 }
 
-/** A decoder of two layers. */
+/** A decoder. */
 export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): Uint8Array {
   const { seed = 1, contextLength = 4096, pooling, bos = true } = options;
-  const { chatTemplate, suppressed = [], words = [] } = options;
+  const { chatTemplate, suppressed = [], words = [], noise = 0, window, layers = 2 } = options;
   const { metadata, size } = byteVocabulary(words);
   const shapes: Record<string, number[]> = {
     "token_embd.weight": [width, size],
     "output_norm.weight": [width],
     "output.weight": [width, size],
   };
-  for (const block of ["blk.0", "blk.1"]) {
-    Object.assign(shapes, decoderBlock(block, arch));
+  for (let layer = 0; layer < layers; layer++) {
+    Object.assign(shapes, decoderBlock(`blk.${layer}`, arch));
   }
   return gguf(
     {
@@ -123,18 +133,63 @@ export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): 
       ...metadata,
       [`${arch}.context_length`]: u32(contextLength),
       [`${arch}.embedding_length`]: u32(width),
-      [`${arch}.block_count`]: u32(2),
+      [`${arch}.block_count`]: u32(layers),
       [`${arch}.feed_forward_length`]: u32(feedForward),
       [`${arch}.attention.head_count`]: u32(heads),
       [`${arch}.attention.layer_norm_rms_epsilon`]: f32(1e-5),
       [`${arch}.rope.dimension_count`]: u32(width / heads),
       ...(arch === "qwen2vl" ? { "qwen2vl.rope.dimension_sections": integers(2, 1, 1, 0) } : {}),
+      ...(window === undefined ? {} : { [`${arch}.attention.sliding_window`]: u32(window) }),
       ...(pooling === undefined ? {} : { [`${arch}.pooling_type`]: u32(pooling) }),
       ...(chatTemplate === undefined ? {} : { "tokenizer.chat_template": text(chatTemplate) }),
       ...(suppressed.length > 0
         ? { "tokenizer.ggml.suppress_tokens": integers(...suppressed) }
         : {}),
       ...(bos ? {} : { "tokenizer.ggml.add_bos_token": { type: "bool", value: false } }),
+    },
+    shapes,
+    seed,
+    noise,
+  );
+}
+
+/** A recurrent model: its memory is one state, which cannot go back. */
+export function tinyMamba(seed = 1): Uint8Array {
+  const { metadata, size } = byteVocabulary([]);
+  const [inner, state, convolution, rank] = [2 * width, 16, 4, 8];
+  const shapes: Record<string, number[]> = {
+    "token_embd.weight": [width, size],
+    "output_norm.weight": [width],
+    "output.weight": [width, size],
+  };
+  for (const block of ["blk.0", "blk.1"]) {
+    Object.assign(shapes, {
+      [`${block}.attn_norm.weight`]: [width],
+      [`${block}.ssm_in.weight`]: [width, 2 * inner],
+      [`${block}.ssm_conv1d.weight`]: [convolution, inner],
+      [`${block}.ssm_conv1d.bias`]: [inner],
+      [`${block}.ssm_x.weight`]: [inner, rank + 2 * state],
+      [`${block}.ssm_dt.weight`]: [rank, inner],
+      [`${block}.ssm_dt.bias`]: [inner],
+      [`${block}.ssm_a`]: [state, inner],
+      [`${block}.ssm_d`]: [inner],
+      [`${block}.ssm_out.weight`]: [inner, width],
+    });
+  }
+  return gguf(
+    {
+      "general.architecture": text("mamba"),
+      ...metadata,
+      "mamba.context_length": u32(4096),
+      "mamba.embedding_length": u32(width),
+      "mamba.feed_forward_length": u32(0),
+      "mamba.attention.head_count": u32(0),
+      "mamba.block_count": u32(2),
+      "mamba.ssm.conv_kernel": u32(convolution),
+      "mamba.ssm.inner_size": u32(inner),
+      "mamba.ssm.state_size": u32(state),
+      "mamba.ssm.time_step_rank": u32(rank),
+      "mamba.attention.layer_norm_rms_epsilon": f32(1e-5),
     },
     shapes,
     seed,

@@ -5,6 +5,7 @@
 import type { NativeModel, SampledRow } from "../../../ffi/native.ts";
 import { EngineError } from "../../errors.ts";
 import type { GenerateEvent, TextPart, TokenLogprob } from "../engine.ts";
+import { follow } from "./draft.ts";
 import type { Active, Slot } from "./slot.ts";
 
 type LogprobsOf = NonNullable<Extract<GenerateEvent, { type: "text" }>["logprobs"]>;
@@ -17,12 +18,16 @@ export interface DueRow {
   readonly row: number;
   readonly slot: Slot;
   readonly active: Active;
+  /** Tokens of the rows that follow it, guessed to come; their logits are there too. */
+  readonly guesses?: readonly number[];
 }
 
 export interface AnswersOptions {
   readonly promptTokens: (prompt: readonly TextPart[], addSpecial: boolean) => Int32Array;
   /** A request has ended: its slot is free. */
   readonly release: (slot: Slot) => void;
+  /** The last `count` tokens that a slot's sequence holds were guessed wrong. */
+  readonly forget: (slot: Slot, count: number) => void;
   /** A request has failed. */
   readonly fail: (slot: Slot, error: unknown) => void;
 }
@@ -54,15 +59,27 @@ export class Answers {
     const rows = this.#model.sample(
       due.map(({ row, active }) => ({ row, sampler: active.sampler })),
     );
-    due.forEach(({ row, slot, active }, i) => {
+    due.forEach((one, i) => {
       const sampled = rows[i];
       if (sampled === undefined) return;
+      const { row, slot, active, guesses } = one;
       try {
         this.#take(slot, active, row, this.#resampled(active, row, sampled));
+        if (guesses !== undefined) this.#follow(one, guesses);
       } catch (error) {
         this.#options.fail(slot, error);
       }
     });
+  }
+
+  /** Takes the guesses that come true, and forgets the others. @throws EngineError */
+  #follow({ row, slot, active }: DueRow, guesses: readonly number[]): void {
+    const right = follow(slot, active, guesses, (n) => {
+      const [sampled] = this.#model.sample([{ row: row + n, sampler: active.sampler }]);
+      if (sampled === undefined) throw new EngineError("a guess was not judged");
+      this.#take(slot, active, row + n, this.#resampled(active, row + n, sampled));
+    });
+    if (right < guesses.length) this.#options.forget(slot, guesses.length - right);
   }
 
   /** Ends an answer with its last event. */

@@ -8,14 +8,16 @@ import { libraryFolder } from "../../../ffi/unpack.ts";
 import pin from "../../../vendor/llama.cpp/pin.json" with { type: "json" };
 import { AppError, errorMessage, ModelLoadError } from "../../errors.ts";
 import { version } from "../../version.ts";
-import type { LoadSpec } from "../engine.ts";
+import type { LoadedModelInfo, LoadSpec } from "../engine.ts";
 import { type Command, decodeMessage, encodeMessage, type Report } from "../protocol.ts";
 import { CheckRunner } from "./checker.ts";
+import { draftKinds } from "./draft.ts";
 import { toFailure } from "./failure.ts";
 import { PrefixCache } from "./prefix-cache.ts";
 import { Runner } from "./runner.ts";
 import { NativeVocabulary } from "./vocabulary.ts";
 
+type DraftFact = "drafts" | "draftProblem";
 type LoadCommand = Extract<Command, { type: "load" }>;
 
 const onOff = { auto: -1, off: 0, on: 1 } as const;
@@ -47,6 +49,8 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
     cacheType: spec.kvCacheType,
     adapters: spec.adapters,
     projector: spec.projectors[0],
+    // What is evaluated one by one, in pieces of one shape, has no use for guesses.
+    draft: spec.deterministic || spec.vocabularyOnly ? undefined : spec.draft,
   });
 }
 
@@ -64,6 +68,7 @@ function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: Loa
       embeddingLength: model.fact(facts.embedding),
       inputs: { images: model.fact(facts.images) === 1, sound: model.fact(facts.sound) === 1 },
       canShift: model.fact(facts.canShift) === 1,
+      ...draftFacts(model, spec),
       specialTokens: vocabulary.specials.map(({ id, text, added }) => ({
         id,
         text,
@@ -72,6 +77,14 @@ function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: Loa
       ...(template === undefined ? {} : { chatTemplate: template }),
       memory: { total: model.fact(facts.memoryTotal), gpu: model.fact(facts.memoryGpu) },
     },
+  };
+}
+
+function draftFacts(model: NativeModel, spec: LoadSpec): Pick<LoadedModelInfo, DraftFact> {
+  const [drafts, problem] = [draftKinds(model, spec), model.draftProblem()];
+  return {
+    ...(drafts.length > 0 ? { drafts } : {}),
+    ...(problem === undefined ? {} : { draftProblem: problem }),
   };
 }
 

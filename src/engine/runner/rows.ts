@@ -48,6 +48,7 @@ export class StepRows {
       if (!prompt && !this.#makeRoom(slot, active)) continue;
       const most = prompt ? count : Math.min(count, cells - slot.tokens.length);
       const chunk = Math.min(fixedChunk, step.capacity);
+      const first = rows;
       if (prompt && count === chunk && slot.whole === slot.tokens.length) slot.whole += chunk;
       for (let i = 0; i < most; i++) {
         const token = prompt ? active.prompt[active.evaluated++] : active.pending.shift();
@@ -62,7 +63,17 @@ export class StepRows {
       if (prompt) prompts += count;
       if (active.promptLeft > 0 || active.pending.length > 0) continue;
       wanted[rows - 1] = 1;
-      sampled.push({ row: rows - 1, slot, active });
+      const due = { row: rows - 1, slot, active };
+      const guesses = prompt ? [] : (active.drafter?.take(first + most - rows) ?? []);
+      for (const token of guesses) {
+        tokens[rows] = token;
+        positions[rows] = slot.position();
+        sequences[rows] = slot.sequence;
+        wanted[rows] = 1;
+        slot.tokens.push(token);
+        rows++;
+      }
+      sampled.push(guesses.length > 0 ? { ...due, guesses } : due);
     }
     return { rows, sampled, prompts };
   }

@@ -10,6 +10,7 @@ import type { GenerateRequest, LoadSpec } from "../engine.ts";
 import type { Command, Report } from "../protocol.ts";
 import { Answers } from "./answers.ts";
 import { CostCurve } from "./cost.ts";
+import { Drafts, draftKinds } from "./draft.ts";
 import { EmbedQueue, embedReport } from "./embed.ts";
 import { toFailure } from "./failure.ts";
 import { dropWaiting, Intake, type Waiting } from "./intake.ts";
@@ -41,6 +42,7 @@ export class Runner {
   /** No result depends on what else is evaluated: every step is one request's, in fixed chunks. */
   readonly #deterministic: boolean;
   readonly #rows: StepRows;
+  readonly #drafts: Drafts;
   #waiting: Waiting[] = [];
   readonly #embeds: EmbedQueue;
   /** Sequences that only embeddings use; without any they borrow those of free slots. */
@@ -93,13 +95,21 @@ export class Runner {
     this.#answers = new Answers(model, {
       promptTokens: (prompt, addSpecial) => this.intake.promptTokens(prompt, addSpecial),
       release: (slot) => this.#release(slot),
+      forget: (slot, count) => this.#sequences.forget(slot, count),
+      fail: (slot, error) => this.#fail(slot, error),
+    });
+    const cells = model.fact(facts.context);
+    this.#drafts = new Drafts({
+      kinds: draftKinds(model, spec),
+      capacity: this.#step.capacity,
+      cells,
       fail: (slot, error) => this.#fail(slot, error),
     });
     this.#rows = new StepRows({
       step: this.#step,
       sequences: this.#sequences,
       answers: this.#answers,
-      cells: model.fact(facts.context),
+      cells,
       addsBos: model.fact(facts.addsBos) === 1,
       canShift: model.fact(facts.canShift) === 1,
     });
@@ -232,6 +242,7 @@ export class Runner {
           : new SlotConstraint(this.#model, sampler, use, held);
       const ids = this.#idsOf(visible);
       const active = new Active(id, request, prompt, spans, kept, sampler, constraint, order, ids);
+      active.drafter = this.#drafts.drafterFor(this.#model, request, spans.length === 0);
       active.paused = waiting.paused;
       active.promptSince = performance.now();
       return active;
@@ -248,6 +259,7 @@ export class Runner {
 
   /** Evaluates and samples once. False when there was nothing to do. */
   #runStep(): boolean {
+    this.#drafts.guess(this.#slots);
     const wants = this.#slots.flatMap(({ active }, slot) => active?.wants(slot) ?? []);
     if (wants.length === 0) return false;
     const decoding = wants.filter(({ promptLeft }) => promptLeft === 0).length;
@@ -274,12 +286,16 @@ export class Runner {
     this.#sequences.stepped();
     const seconds = (performance.now() - since) / 1000;
     this.#governor.observe(rows, seconds);
-    if (alone) this.#costs.observe(rows, seconds);
+    // Guesses are rows of one sequence, which cost less than as many sequences.
+    const guessed = sampled.some(({ guesses }) => guesses !== undefined);
+    if (alone && !guessed) this.#costs.observe(rows, seconds);
     if (prompts > 7 && seconds > 0) {
       // Rows of decoding slots make a mixed step look slower than prompts are; that errs on the safe side.
       this.#promptSpeed += 0.5 * (prompts / seconds - this.#promptSpeed);
     }
     if (sampled.length > 0) this.#answers.harvest(sampled);
+    const lone = alone && shares.length === 1 && decoding === 1;
+    for (const { active } of sampled) active.drafter?.stepped(lone ? seconds : undefined);
     return true;
   }
 
@@ -321,6 +337,7 @@ export class Runner {
     slot.active = undefined;
     if (active !== undefined) {
       this.#mediaSteps.leave(active);
+      this.#drafts.leave(active);
       active.free();
       // Of a media that was read in part nothing is of use.
       const { evaluated, mediaRows } = active;

@@ -3,6 +3,7 @@
  * as can be kept, copied from another, or read from disk; and more of them when all are in use.
  */
 import { facts, type NativeModel } from "../../../ffi/native.ts";
+import { EngineError } from "../../errors.ts";
 import { wholeSpans } from "./media.ts";
 import { fixedChunk } from "./plan.ts";
 import { chooseSlot } from "./prefix.ts";
@@ -141,6 +142,16 @@ export class Sequences {
     }
     this.empty(slot);
     return 0;
+  }
+
+  /** Forgets the last `count` tokens of a slot, which were guessed wrong. @throws EngineError */
+  forget(slot: Slot, count: number): void {
+    const left = slot.tokens.length - count;
+    // A step's own cells are always there, so a sliding window has lost nothing that is needed.
+    if (!this.#model.remove(slot.sequence, slot.position(left), -1)) {
+      throw new EngineError("the model's memory cannot forget wrong guesses");
+    }
+    slot.cut(left);
   }
 
   /** Drops `count` tokens behind the first `keep`; those that follow move up. */

@@ -2,6 +2,7 @@
 
 import type { NativeSampler } from "../../../ffi/native.ts";
 import type { GenerateEvent, GenerateRequest } from "../engine.ts";
+import type { Drafter } from "./draft.ts";
 import { freeMedia, type MediaSpan, positionAt, type Span } from "./media.ts";
 import type { Want } from "./plan.ts";
 import type { SlotConstraint } from "./slot-constraint.ts";
@@ -27,6 +28,8 @@ export class Active {
   evalSince = 0;
   /** Rows of the media at `evaluated` that the model has read. */
   mediaRows = 0;
+  /** Guesses what comes next, when the request wants that. */
+  drafter: Drafter | undefined;
   /** The projector has begun on the media at `evaluated`. */
   mediaEncoding = false;
 
@@ -67,11 +70,13 @@ export class Active {
   wants(slot: number): Want | undefined {
     if (this.paused || this.mediaNext !== undefined) return undefined;
     const { textLeft: promptLeft, evaluated, order, served } = this;
-    return { slot, promptLeft, evaluated, pending: this.pending.length, order, served };
+    const pending = this.pending.length + (this.drafter?.open ?? 0);
+    return { slot, promptLeft, evaluated, pending, order, served };
   }
 
   free(): void {
     this.sampler.free();
+    this.drafter?.free();
     this.constraint?.release();
     freeMedia(this.spans);
   }
@@ -79,6 +84,7 @@ export class Active {
   /** The final event; times are from now. */
   done(reason: "stop" | "length", context: number[] | undefined): GenerateEvent {
     const now = performance.now();
+    const { drafter } = this;
     return {
       type: "done",
       reason,
@@ -88,6 +94,7 @@ export class Active {
       promptNs: Math.round((this.evalSince - this.promptSince) * 1e6),
       evalTokens: this.evalTokens,
       evalNs: Math.max(1, Math.round((now - this.evalSince) * 1e6)),
+      ...(drafter && { drafted: { tokens: drafter.drafted, accepted: drafter.accepted } }),
       ...(context === undefined ? {} : { context }),
     };
   }
