@@ -53,7 +53,7 @@ function sourcesOf(fields: ModelfileFields, folder: string): Sources {
   const must = (text: string) => {
     const path = locate(text, folder);
     if (existsSync(path)) return path;
-    throw new ModelfileError(`open ${path}: no such file or directory`);
+    throw new ModelfileError(`stat ${path}: no such file or directory`);
   };
   const bases = fields.from.map((text) => locate(text, folder));
   const drafts = fields.drafts.map((text) => {

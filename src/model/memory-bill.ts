@@ -14,6 +14,8 @@ export interface BillTerms {
   readonly batchSize: number;
   /** As ggml spells it, lower case. */
   readonly kvCacheType: string;
+  /** File of a draft model. */
+  readonly draft?: string;
   /** All slots are there from the beginning. */
   readonly deterministic?: boolean;
 }
@@ -22,10 +24,12 @@ export interface BillFiles {
   readonly model: GgufFacts;
   readonly adapters: readonly GgufFacts[];
   readonly projectors: readonly GgufFacts[];
+  /** Of the draft model, when there is one. */
+  readonly draft?: GgufFacts | undefined;
 }
 
 export interface BillLine {
-  readonly what: "weights" | "adapters" | "projector" | "kv cache" | "buffers" | "growth";
+  readonly what: "weights" | "adapters" | "projector" | "draft" | "kv cache" | "buffers" | "growth";
   readonly bytes: number;
 }
 
@@ -105,6 +109,19 @@ function bufferBytes(files: BillFiles, terms: BillTerms): number {
   return rows * (4 * numbers + 2 * seen);
 }
 
+/** Most tokens that a draft model reads in one step (ffi/draft.cpp). */
+const draftRows = 128;
+
+/** A draft model with a context for one sequence; it gives scores for one row of a step. */
+function draftBytes({ draft }: BillFiles, terms: BillTerms): number {
+  if (draft === undefined || terms.draft === undefined || terms.deterministic) return 0;
+  const files = { model: draft, adapters: [], projectors: [] };
+  const rows = Math.min(terms.batchSize, draftRows);
+  const own = { ...terms, slots: 1, batchSize: rows };
+  const scores = 4 * (rows - 1) * draft.vocabularySize;
+  return draft.tensorBytes + cacheBytes(files, own) + bufferBytes(files, own) - scores;
+}
+
 /** The bill of a model that is loaded on these terms. */
 export function memoryBill(files: BillFiles, terms: BillTerms): MemoryBill {
   const { model, adapters, projectors } = files;
@@ -115,6 +132,7 @@ export function memoryBill(files: BillFiles, terms: BillTerms): MemoryBill {
     { what: "weights", bytes: model.tensorBytes },
     { what: "adapters", bytes: sumOf(adapters) },
     { what: "projector", bytes: sumOf(projectors.slice(0, 1)) },
+    { what: "draft", bytes: draftBytes(files, terms) },
     { what: "kv cache", bytes: cacheBytes(files, terms) },
     { what: "buffers", bytes: bufferBytes(files, terms) },
     { what: "growth", bytes: grows ? cacheBytes(files, before) + bufferBytes(files, before) : 0 },

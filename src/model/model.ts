@@ -36,6 +36,7 @@ export interface ModelContent {
   readonly gguf: { readonly head: GgufHead; readonly facts: GgufFacts } | undefined;
   readonly projectorFacts: readonly GgufFacts[];
   readonly adapterFacts: readonly GgufFacts[];
+  readonly draftFacts: GgufFacts | undefined;
   /** Bytes of all layers and the configuration. */
   readonly size: number;
 }
@@ -108,6 +109,7 @@ function readContent(store: Store, { manifest, digest }: StoredManifest): ModelC
   const head = ggufPath === undefined ? undefined : readGguf(ggufPath);
   const adapterPaths = paths(mediaTypes.adapter);
   const projectorPaths = paths(mediaTypes.projector);
+  const draftPath = paths(mediaTypes.draft).at(-1);
   const template = last(mediaTypes.template) ?? last(mediaTypes.prompt);
   return {
     digest,
@@ -118,7 +120,7 @@ function readContent(store: Store, { manifest, digest }: StoredManifest): ModelC
     parentModel: modelLayer?.from ?? "",
     adapterPaths,
     projectorPaths,
-    draftPath: paths(mediaTypes.draft).at(-1),
+    draftPath,
     template,
     system: last(mediaTypes.system) ?? "",
     parameters: parseObject(last(mediaTypes.params)),
@@ -127,6 +129,7 @@ function readContent(store: Store, { manifest, digest }: StoredManifest): ModelC
     gguf: head === undefined ? undefined : { head, facts: factsOf(head) },
     projectorFacts: projectorPaths.map((path) => factsOf(readGguf(path))),
     adapterFacts: adapterPaths.map((path) => factsOf(readGguf(path))),
+    draftFacts: draftPath === undefined ? undefined : factsOf(readGguf(draftPath)),
     size: layers.reduce((sum, { size }) => sum + size, configLayer?.size ?? 0),
   };
 }

@@ -2,8 +2,14 @@
  * `options` of requests and `PARAMETER`s of Modelfiles: kinds, defaults, errors (api.md 4,
  * modelfile.md 4). Resolved once: defaults < the model's parameters < the request.
  */
+import { type Static, Type as t } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import { ModelfileError, OptionError } from "../errors.ts";
 import { shortFloat32 } from "./gojson.ts";
+
+/** How tokens to come are guessed: not at all, by n-grams of what came before, by the draft model. */
+const DraftOption = t.Union([t.Literal("none"), t.Literal("ngram"), t.Literal("model")]);
+export type DraftOption = Static<typeof DraftOption>;
 
 /** All options, resolved. `undefined` = left to the engine. */
 export interface RunOptions {
@@ -30,11 +36,13 @@ export interface RunOptions {
   mirostat: number;
   mirostat_tau: number;
   mirostat_eta: number;
+  /** hutch's own; absent = by the draft model where the model has one. */
+  draft?: DraftOption;
 }
 
-type Kind = "integer" | "float32" | "boolean" | "array";
+type Kind = "integer" | "float32" | "boolean" | "array" | "draft";
 
-const kinds: Readonly<Record<keyof RunOptions, Kind>> = {
+const kinds: Readonly<Required<Record<keyof RunOptions, Kind>>> = {
   num_ctx: "integer",
   num_batch: "integer",
   num_gpu: "integer",
@@ -58,6 +66,7 @@ const kinds: Readonly<Record<keyof RunOptions, Kind>> = {
   mirostat: "integer",
   mirostat_tau: "float32",
   mirostat_eta: "float32",
+  draft: "draft",
 };
 
 /** Honoured when they fit and never an error: they come from older versions (api.md 14). */
@@ -103,7 +112,9 @@ export const defaultOptions: Readonly<RunOptions> = {
   mirostat_eta: 0.1,
 };
 
-function typed(key: string, kind: Kind, value: unknown): number | boolean | string[] {
+const draftWords = DraftOption.anyOf.map((word) => `"${word.const}"`).join(", ");
+
+function typed(key: string, kind: Kind, value: unknown): number | boolean | string | string[] {
   switch (kind) {
     case "integer":
       if (typeof value === "number" && Number.isFinite(value)) return Math.trunc(value) + 0;
@@ -121,6 +132,11 @@ function typed(key: string, kind: Kind, value: unknown): number | boolean | stri
       if (!Array.isArray(value)) break;
       if (value.every((item) => typeof item === "string")) return value;
       throw new OptionError(`option "${key}" must be of an array of strings`);
+    case "draft":
+      if (Value.Check(DraftOption, value)) return value;
+      if (typeof value !== "string")
+        throw new OptionError(`option "${key}" must be of type string`);
+      throw new OptionError(`option "${key}" must be one of ${draftWords}`);
   }
   throw new OptionError(`option "${key}" must be of type ${kind}`);
 }
@@ -207,6 +223,9 @@ export function typeParameter(name: string, values: readonly string[]): unknown 
       throw new ModelfileError(`unknown parameter '${name}'`);
     case "array":
       return [...values];
+    case "draft":
+      if (Value.Check(DraftOption, text)) return text;
+      throw new ModelfileError(`invalid draft value ${shown}`);
     case "boolean":
       if (Object.hasOwn(booleanWords, text)) return booleanWords[text];
       throw new ModelfileError(`invalid bool value ${shown}`);

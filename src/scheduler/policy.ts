@@ -48,6 +48,8 @@ export function serves(
 ): boolean {
   if (!sameFiles(loaded.adapters, wanted.adapters)) return false;
   if (!sameFiles(loaded.projectors, wanted.projectors)) return false;
+  // A draft model that is not wanted does no harm.
+  if (wanted.draft !== undefined && wanted.draft !== loaded.draft) return false;
   if (explicit.has("contextLength") && wanted.contextLength > loaded.contextLength) return false;
   const compared = ["batchSize", "threads", "gpuLayers", "mainGpu", "mmap"] as const;
   return compared.every((key) => !explicit.has(key) || wanted[key] === loaded[key]);
@@ -64,6 +66,7 @@ export function reloadSpec(
 ): LoadSpec {
   const mainGpu = explicit.has("mainGpu") ? wanted.mainGpu : loaded.mainGpu;
   const mmap = explicit.has("mmap") ? wanted.mmap : loaded.mmap;
+  const draft = wanted.draft ?? loaded.draft;
   const { mainGpu: _gpu, mmap: _mmap, ...rest } = wanted;
   return {
     ...rest,
@@ -73,6 +76,7 @@ export function reloadSpec(
     gpuLayers: explicit.has("gpuLayers") ? wanted.gpuLayers : loaded.gpuLayers,
     ...(mainGpu === undefined ? {} : { mainGpu }),
     ...(mmap === undefined ? {} : { mmap }),
+    ...(draft === undefined ? {} : { draft }),
   };
 }
 

@@ -331,6 +331,10 @@ class Pool implements Scheduler {
     );
     this.#runners.set(spec.path, runner);
     void model.ended.then((reason) => this.#died(runner, reason));
+    const { draftProblem } = model.info;
+    if (draftProblem !== undefined) {
+      this.#logger.warn("the draft model is not used", { name, reason: draftProblem });
+    }
     this.#events?.loaded(name, model.info.loadNs / 1e9);
     this.#logger.info("model loaded", {
       name,

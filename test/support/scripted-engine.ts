@@ -61,6 +61,8 @@ export class ScriptedEngine implements Engine {
   cachedTokens = 0;
   /** Tokens that the next answers say they pushed out of a full context. */
   shiftedTokens = 0;
+  /** How the next models that are loaded can draft: as asked for, 5 of 8 guesses come true. */
+  drafts: LoadedModel["info"]["drafts"];
   /** Texts of special tokens; they count as characters all the same. */
   specials: readonly string[] = ["<|im_start|>", "<|im_end|>"];
 
@@ -106,6 +108,9 @@ class ScriptedModel implements LoadedModel {
       embeddingLength: 4,
       inputs: { images: spec.projectors.length > 0, sound: false },
       canShift: true,
+      ...(engine.drafts === undefined
+        ? {}
+        : { drafts: engine.drafts.filter((kind) => kind !== "model" || spec.draft !== undefined) }),
       specialTokens: engine.specials.map((text, i) => ({ id: 0x11_0000 + i, text })),
       memory: { total: 1_000_000, gpu: 0 },
       loadNs: 5,
@@ -165,6 +170,7 @@ class ScriptedModel implements LoadedModel {
         promptNs: 3000,
         evalTokens: codePoints(text).length + 1,
         evalNs: 4000,
+        ...(request.draft === undefined ? {} : { drafted: { tokens: 8, accepted: 5 } }),
         ...answer?.counts,
         ...(request.wantContext ? { context: codePoints(prompt + text) } : {}),
       };

@@ -13,6 +13,7 @@ import { type ModelName, parseReference } from "../name.ts";
 import type { Store } from "../store.ts";
 import { addAdapters } from "./adapters.ts";
 import { finalConfig, stopTexts } from "./config.ts";
+import { addDraft } from "./draft.ts";
 import { fromFiles } from "./from-files.ts";
 import { factsOfLayer, modelLayer, newParts, type Parts } from "./parts.ts";
 import { quantizeModel, verifyMade } from "./quantize.ts";
@@ -34,6 +35,7 @@ export async function* createModel(
   if (request.template) tools.checkTemplate(request.template);
   using lease = store.lease();
   const parts = yield* baseParts(store, request, tools);
+  yield* addDraft(store, parts, request, tools);
   yield* addAdapters(store, parts, request.adapters ?? {}, tools);
   yield* quantizeModel(store, parts, request.quantize, tools);
   yield* verifyMade(store, parts);

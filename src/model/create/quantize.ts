@@ -60,11 +60,14 @@ function overridesFor(architecture: string, target: string): string {
     .join(";");
 }
 
+/** Whether a file is not quantised yet. */
+export function isPlain(facts: GgufFacts): boolean {
+  return facts.fileType === "unknown" ? facts.unquantized : plainTypes.includes(facts.fileType);
+}
+
 /** @throws StoreError for sources that are quantised already */
 function checkSource(facts: GgufFacts): void {
-  const plain =
-    facts.fileType === "unknown" ? facts.unquantized : plainTypes.includes(facts.fileType);
-  if (!plain) {
+  if (!isPlain(facts)) {
     throw new StoreError("quantization is only supported for F16, BF16 and F32 models");
   }
 }

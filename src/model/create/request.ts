@@ -13,6 +13,9 @@ export interface CreateRequest {
   /** File name → digest. */
   readonly files?: Readonly<Record<string, string>>;
   readonly adapters?: Readonly<Record<string, string>>;
+  /** Files of a draft model, and the type that it is quantised to. */
+  readonly draftFiles?: Readonly<Record<string, string>>;
+  readonly draftQuantize?: string;
   readonly template?: string;
   readonly system?: string;
   readonly license?: readonly string[];
@@ -55,11 +58,15 @@ export interface CreateTools {
 export function checkCreateRequest(request: CreateRequest): ModelName {
   const name = parseName(request.model.trim());
   if (!isValidName(name)) throw new ModelNameError("invalid model name");
-  for (const path of Object.keys(request.files ?? {})) {
+  const { files = {}, adapters = {}, draftFiles = {} } = request;
+  for (const path of [...Object.keys(files), ...Object.keys(draftFiles)]) {
     if (!isLocalPath(path)) throw new InvalidRequestError("file path must be relative");
   }
-  const digests = [...Object.values(request.files ?? {}), ...Object.values(request.adapters ?? {})];
+  const digests = [files, draftFiles, adapters].flatMap((list) => Object.values(list));
   if (digests.includes("")) throw new DigestFormatError();
+  if (request.draftQuantize && Object.keys(draftFiles).length === 0) {
+    throw new InvalidRequestError("--draft-quantize requires a DRAFT model");
+  }
   if (!request.from && request.files === undefined) {
     throw new InvalidRequestError("neither 'from' or 'files' was specified");
   }

@@ -28,8 +28,11 @@ const badCommand =
   'command must be one of "from", "license", "template", "system", "adapter", "draft", "renderer", "parser", "parameter", "message", or "requires"';
 const badRole = 'message role must be one of "system", "user", or "assistant"';
 
-/** Names that are instructions; as parameter names they are refused (modelfile.md 2). */
-const reserved = new Set<string>(["model", ...instructions.filter((name) => name !== "parameter")]);
+/** Names that are instructions; as parameter names they are refused (modelfile.md 2). `draft` is an option too. */
+const reserved = new Set<string>([
+  "model",
+  ...instructions.filter((name) => name !== "parameter" && name !== "draft"),
+]);
 
 /** Text of a Modelfile's bytes: UTF-8, or UTF-16 with a byte order mark (modelfile.md 1). */
 export function decodeModelfile(bytes: Uint8Array): string {

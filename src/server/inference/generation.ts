@@ -1,6 +1,7 @@
 /** Runs a prompt on a loaded model, with the sampling that the options ask for (api.md 4, 7.5). */
 import type {
   ConstraintUse,
+  DraftWish,
   GenerateEvent,
   GenerateRequest,
   Sampling,
@@ -33,6 +34,30 @@ function samplingOf({ options }: ResolvedOptions): Sampling {
     mirostatTau: options.mirostat_tau,
     mirostatEta: options.mirostat_eta,
   };
+}
+
+/** Guesses of a step by n-grams, at most; the draft model's number is an option. */
+const ngramGuesses = 31;
+
+/**
+ * How a request's tokens are guessed ahead: as its options say, else by the draft model where one is
+ * loaded. Undefined where they are not, or cannot be, which is logged when it was asked for.
+ */
+function draftWish(
+  { logger }: ServerDeps,
+  { options, given }: ResolvedOptions,
+  { name, model }: Lease,
+): DraftWish | undefined {
+  const { drafts = [] } = model.info;
+  const kind = options.draft ?? (drafts.includes("model") ? "model" : "none");
+  if (kind === "none") return undefined;
+  if (!drafts.includes(kind)) {
+    logger.warn("the model cannot draft so: answers come without", { name, draft: kind });
+    return undefined;
+  }
+  const own = kind === "model" || given.has("draft_num_predict");
+  const most = own ? options.draft_num_predict : ngramGuesses;
+  return most > 0 ? { kind, most } : undefined;
 }
 
 export interface RunRequest {
@@ -77,12 +102,16 @@ export async function* runPrompt(
     ...(request.constraint === undefined ? {} : { constraint: request.constraint }),
     wantContext: request.wantContext,
   };
+  const draft = draftWish(deps, resolved, lease);
   const meter = generationMeter(deps.metrics, lease.name);
   const deadlines = deadlinesOf(signal);
   using _turn = await deadlines.during("queue", () => lease.turn(signal));
   try {
     deadlines.enter("firstToken");
-    for await (const event of lease.model.generate(generate, signal)) {
+    for await (const event of lease.model.generate(
+      draft === undefined ? generate : { ...generate, draft },
+      signal,
+    )) {
       // What the reader takes its time for is no wait for the model.
       deadlines.leave();
       meter(event);

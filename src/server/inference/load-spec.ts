@@ -48,6 +48,13 @@ function slotsFor(files: BillFiles, terms: Omit<LoadSpec, "slots">, config: Conf
   return slots > firstSlots ? slots : slotsThatFit(files, terms, firstSlots, limit);
 }
 
+/** The draft model that is loaded, unless the options leave it no use. */
+function draftOf(model: StoredModel, { options }: ResolvedOptions, config: Config) {
+  const { draft = "model", draft_num_predict: most } = options;
+  const used = draft === "model" && most > 0 && !config.deterministic;
+  return used && model.draftPath !== undefined ? { draft: model.draftPath } : {};
+}
+
 /** @throws ModelLoadError for models that hutch cannot run */
 export function wantedLoad(
   model: StoredModel,
@@ -85,11 +92,13 @@ export function wantedLoad(
     kvCacheType: config.kvCacheType,
     flashAttention: flash === undefined ? "auto" : flash ? "on" : "off",
     ...(config.deterministic ? { deterministic: true } : {}),
+    ...draftOf(model, resolved, config),
   };
   const files: BillFiles = {
     model: model.gguf.facts,
     adapters: model.adapterFacts,
     projectors: model.projectorFacts,
+    draft: model.draftFacts,
   };
   const spec = { ...terms, slots: slotsFor(files, terms, config) };
   return { explicit, spec, need: (other) => memoryBill(files, other) };

@@ -1,4 +1,5 @@
 /** Loads the model that a request names, with the request's options (api.md 3, 4). */
+import { OptionError } from "../../errors.ts";
 import { checkGguf } from "../../model/gguf/check.ts";
 import type { StoredModel } from "../../model/model.ts";
 import { type ResolvedOptions, resolveOptions } from "../../model/options.ts";
@@ -32,6 +33,7 @@ export function acquire(
   checkOnce(spec.path, model.gguf?.head.fileBytes);
   for (const { path } of spec.adapters) checkOnce(path);
   for (const path of spec.projectors) checkOnce(path);
+  if (spec.draft !== undefined) checkOnce(spec.draft);
   const { shortName: name, digest } = model;
   const deadlines = deadlinesOf(signal);
   deadlines.add(configuredLimits(deps.config));
@@ -49,6 +51,9 @@ export function optionsFor(
   const resolved = resolveOptions(model.parameters, request);
   for (const option of resolved.unknown) {
     deps.logger.warn("invalid option provided", { option });
+  }
+  if (resolved.options.draft === "model" && model.draftPath === undefined) {
+    throw new OptionError('option "draft": "model" needs a model that was created with DRAFT');
   }
   return resolved;
 }

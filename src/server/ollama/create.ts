@@ -1,6 +1,6 @@
 /** `POST /api/create` (api.md 10, 14). */
 import { Elysia } from "elysia";
-import { ModelNotFoundError, OptionError, UnsupportedError } from "../../errors.ts";
+import { ModelNotFoundError, OptionError } from "../../errors.ts";
 import { createModel } from "../../model/create/create.ts";
 import { type CreateRequest, checkCreateRequest } from "../../model/create/request.ts";
 import type { ServerDeps } from "../deps.ts";
@@ -25,9 +25,6 @@ function licenses(value: unknown): string[] {
 
 /** @param old what a body of the old form says; fields of the new one go before it */
 function createRequest(body: CreateBody, old: Partial<CreateRequest>): CreateRequest {
-  if (Object.keys(body.draft_files ?? {}).length > 0 || body.draft_quantize) {
-    throw new UnsupportedError("draft_files: this version cannot use draft models yet");
-  }
   const license = licenses(body.license);
   const quantize = body.quantize || body.quantization;
   return {
@@ -36,6 +33,10 @@ function createRequest(body: CreateBody, old: Partial<CreateRequest>): CreateReq
     ...(body.from ? { from: body.from } : {}),
     ...(body.files === undefined ? {} : { files: body.files as Record<string, string> }),
     ...(body.adapters === undefined ? {} : { adapters: body.adapters as Record<string, string> }),
+    ...(body.draft_files === undefined
+      ? {}
+      : { draftFiles: body.draft_files as Record<string, string> }),
+    ...(body.draft_quantize ? { draftQuantize: body.draft_quantize } : {}),
     ...(body.template ? { template: body.template } : {}),
     ...(body.system ? { system: body.system } : {}),
     ...(license.length > 0 ? { license } : {}),

@@ -53,8 +53,10 @@ export function wholeTruncation({ messages, tokens }: Truncation, done: Done): T
 
 /** The additional fields of a final object; those that are zero are left out. @param cut of the whole answer */
 export function extraFields(cut: Truncation, done: Done): Record<string, unknown> {
+  const { tokens: guesses, accepted } = done.drafted ?? { tokens: 0, accepted: 0 };
   return {
     ...(done.cachedTokens > 0 ? { prompt_cached_count: done.cachedTokens } : {}),
+    ...(guesses > 0 ? { draft_count: guesses, draft_accepted_count: accepted } : {}),
     ...(cut.messages > 0 || cut.tokens > 0 ? { truncated: cut } : {}),
   };
 }

@@ -101,12 +101,33 @@ async function adaptersOf(
   context: OldFormContext,
 ): Promise<Files | undefined> {
   const text = fields.adapters.at(-1);
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : await partOf("adapter", text, folder, context);
+}
+
+async function draftOf(
+  fields: ModelfileFields,
+  folder: string,
+  context: OldFormContext,
+): Promise<Files | undefined> {
+  const files: Files = {};
+  for (const text of fields.drafts) {
+    Object.assign(files, await partOf("draft", text, folder, context));
+  }
+  return fields.drafts.length === 0 ? undefined : files;
+}
+
+/** The files that ADAPTER or DRAFT names. */
+async function partOf(
+  part: "adapter" | "draft",
+  text: string,
+  folder: string,
+  context: OldFormContext,
+): Promise<Files> {
   const blob = blobReference(text);
-  if (blob !== undefined) return { "adapter.gguf": blob };
-  requireLocal(context, `ADAPTER ${text}`);
+  if (blob !== undefined) return { [`${part}.gguf`]: blob };
+  requireLocal(context, `${part.toUpperCase()} ${text}`);
   const path = located(text, folder);
-  if (path === undefined) throw new InvalidRequestError(`invalid adapter reference: ${text}`);
+  if (path === undefined) throw new InvalidRequestError(`invalid ${part} reference: ${text}`);
   return stored(context.store, path);
 }
 
@@ -119,12 +140,13 @@ export async function fromOldForm(
   const text = body.modelfile || readModelfile(path ?? "", context);
   const folder = path === undefined ? process.cwd() : dirname(path);
   const { from, adapters, drafts, warnings, ...fields } = modelfileFields(parseModelfile(text));
-  if (drafts.length > 0) throw new InvalidRequestError("DRAFT cannot be used in this request");
   const all = { from, adapters, drafts, warnings, ...fields };
   const loras = await adaptersOf(all, folder, context);
+  const draft = await draftOf(all, folder, context);
   return {
     ...fields,
     ...(await baseOf(all, folder, context)),
     ...(loras === undefined ? {} : { adapters: loras }),
+    ...(draft === undefined ? {} : { draftFiles: draft }),
   };
 }

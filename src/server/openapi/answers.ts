@@ -66,6 +66,8 @@ const answer = {
   logprobs: t.Optional(t.Array(Logprob)),
   _debug_info: t.Optional(t.Object({ rendered_template: t.String() })),
   prompt_cached_count: count("hutch: tokens of the prompt that came from the cache."),
+  draft_count: count("hutch: tokens that were guessed ahead."),
+  draft_accepted_count: count("hutch: those of them that came true."),
   truncated: t.Optional(Truncated),
   format_level: text("hutch: how the answer's form was kept, `enforced` or `validated`."),
   format_error: text("hutch: what is wrong with the form of an answer that `num_predict` cut."),

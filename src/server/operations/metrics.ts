@@ -14,6 +14,9 @@ export interface Generation {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly generatedTokens: number;
+  /** Guesses at tokens to come, and those that came true. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
 }
 
 export interface Metrics {
@@ -41,6 +44,11 @@ function createSeries() {
     prompt: new Counter("hutch_prompt_tokens_total", "Tokens of prompts, cached ones included."),
     cached: new Counter("hutch_prompt_cached_tokens_total", "Prompt tokens taken from cache."),
     generated: new Counter("hutch_generated_tokens_total", "Tokens that models wrote."),
+    drafted: new Counter("hutch_drafted_tokens_total", "Tokens that were guessed ahead."),
+    accepted: new Counter(
+      "hutch_draft_accepted_tokens_total",
+      "Guessed tokens that came true: each saved a step.",
+    ),
     first: new Histogram(
       "hutch_time_to_first_token_seconds",
       "Time from a request with a loaded model until its first piece of text.",
@@ -96,11 +104,14 @@ export function createMetrics(running: () => readonly RunningModel[]): Metrics {
     },
     firstToken: (model, seconds) => series.first.observe({ model }, seconds),
     nextToken: (model, seconds) => series.between.observe({ model }, seconds),
-    generation(model, { promptTokens, cachedTokens, generatedTokens }) {
+    generation(model, tokens) {
       series.generations.add({ model });
-      series.prompt.add({ model }, promptTokens);
-      series.cached.add({ model }, cachedTokens);
-      series.generated.add({ model }, generatedTokens);
+      series.prompt.add({ model }, tokens.promptTokens);
+      series.cached.add({ model }, tokens.cachedTokens);
+      series.generated.add({ model }, tokens.generatedTokens);
+      if (tokens.draftedTokens === 0) return;
+      series.drafted.add({ model }, tokens.draftedTokens);
+      series.accepted.add({ model }, tokens.acceptedTokens);
     },
     load: (model, seconds) => series.loads.observe({ model }, seconds),
     unload: (model, reason) => series.unloads.add({ model, reason }),
@@ -126,6 +137,8 @@ export function generationMeter(metrics: Metrics, model: string): (event: Genera
         promptTokens: event.promptTokens,
         cachedTokens: event.cachedTokens,
         generatedTokens: event.evalTokens,
+        draftedTokens: event.drafted?.tokens ?? 0,
+        acceptedTokens: event.drafted?.accepted ?? 0,
       });
       return;
     }

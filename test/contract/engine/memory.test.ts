@@ -33,6 +33,7 @@ async function ratio(path: string, terms: Partial<ReturnType<typeof loadSpec>>):
     model: readFacts(path).facts,
     adapters: [],
     projectors: spec.projectors.map((p) => readFacts(p).facts),
+    draft: spec.draft === undefined ? undefined : readFacts(spec.draft).facts,
   };
   return memoryBill(files, spec).held / loaded.info.memory.total;
 }
@@ -63,6 +64,17 @@ describe.skipIf(!haveLibrary)("the memory bill", () => {
       expectNear(await ratio(guideFile ?? "", { contextLength: 2048, slots: 4, kvCacheType })),
     );
   }
+
+  test.skipIf(guideFile === undefined)("counts a draft model and its context", async () => {
+    for (const terms of [
+      { contextLength: 2048, slots: 1, batchSize: 512 },
+      { contextLength: 1000, slots: 4, batchSize: 64 },
+    ]) {
+      const path = guideFile ?? "";
+      expectNear(await ratio(path, { ...terms, draft: path }));
+      expectNear(await ratio(path, { ...terms, draft: path, deterministic: true }));
+    }
+  });
 
   test("knows that some projectors' images want large steps", async () => {
     const [model, projector] = [join(folder, "seeing.gguf"), join(folder, "eye.gguf")];
