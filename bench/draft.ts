@@ -1,48 +1,67 @@
 /**
  * What drafting gains and costs: tokens a second with and without, in interleaved rounds, as a ratio.
- * `bun bench/draft.ts --model FILE.gguf [--rounds N] [--tokens N] [--draft FILE.gguf]`
+ * `bun bench/draft.ts [--rounds N] [--tokens N] [--threads N]`. Makes its models: 100 million weights
+ * that let each word be followed by the next of the vocabulary (`model.ts --chain`), a draft model of 15
+ * million that does the same, and one that foretells nothing. So it is known what can be guessed:
  *
- * - `copy`: the answer repeats the prompt. A model of random weights would not: a constraint holds it to
- *   the copy, token by token, so that what is guessed comes true as it does with a model that copies.
- * - `loop`: a free answer at temperature 0; random weights soon repeat themselves.
- * - `nothing comes true`: words by chance from the whole vocabulary. Here drafting can only cost.
- * - `draft model`: a free answer with the model of `--draft`. Without it the model drafts for itself:
- *   then all guesses come true, each at the price of a token, and only the steps are saved.
+ * - `copy`: the answer is what the prompt holds already, as when a text is corrected;
+ * - `nothing to copy`: nothing repeats, n-grams find nothing;
+ * - `chance`: words by chance; what n-grams find is wrong;
+ * - `draft model`: all guesses are right; `useless draft model`: none is.
+ *
+ * Real texts lie between the first and the last of each kind.
  */
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createModel, startServer, uploadBlob } from "../test/support/executable.ts";
+import {
+  createModel,
+  startServer,
+  temporaryFolder,
+  uploadBlob,
+} from "../test/support/executable.ts";
 
 const { values } = parseArgs({
   options: {
-    model: { type: "string" },
-    draft: { type: "string" },
     rounds: { type: "string", default: "3" },
     tokens: { type: "string", default: "256" },
     threads: { type: "string", default: "2" },
   },
 });
-if (values.model === undefined) {
-  console.error("usage: bun bench/draft.ts --model FILE.gguf [--rounds N] [--draft FILE.gguf]");
-  process.exit(2);
+const tokens = Number(values.tokens);
+
+/** A word that is one token of the vocabulary of Llama 2. */
+const word = "the";
+
+await using folder = await temporaryFolder();
+
+async function makeModel(name: string, ...flags: string[]): Promise<string> {
+  const path = join(folder.path, `${name}.gguf`);
+  const script = join(import.meta.dir, "model.ts");
+  const child = Bun.spawn([process.execPath, script, path, ...flags], { stdout: "ignore" });
+  if ((await child.exited) !== 0) throw new Error(`the model ${name} was not made`);
+  return path;
 }
 
-const text = [
-  "The harbour town of Saltmere keeps three clocks, and none of them agrees with the others.",
-  "The church clock is wound on Mondays, the clock of the customs house on Thursdays, and the",
-  "third, above the bakery, whenever somebody remembers. Visitors ask which of them is right; the",
-  "baker says that bread does not care, the priest that the bells do, and the customs officer that",
-  "ships come with the tide in any case. In the year of the great storm all three stopped at once,",
-  "at nineteen minutes past four, and for eleven days nobody in the town was late for anything.",
-].join(" ");
-
+const model = await makeModel("model", "--chain");
 await using server = await startServer();
-const digest = await uploadBlob(server, await Bun.file(values.draft ?? values.model).bytes());
 const parameters = { num_thread: Number(values.threads), num_ctx: 2048 };
-await createModel(server, "model", values.model, { parameters });
-await createModel(server, "pair", values.model, {
-  parameters,
-  draft_files: { "draft.gguf": digest },
-});
+await createModel(server, "plain", model, { parameters });
+for (const [name, flags] of [
+  ["good", ["--small", "--chain"]],
+  ["useless", ["--small"]],
+] as const) {
+  const digest = await uploadBlob(server, await Bun.file(await makeModel(name, ...flags)).bytes());
+  const draft_files = { "draft.gguf": digest };
+  await createModel(server, name, model, { parameters, draft_files });
+}
+
+interface Work {
+  readonly name: string;
+  readonly model: string;
+  readonly draft: "ngram" | "model";
+  readonly prompt: string;
+  readonly options?: Record<string, unknown>;
+}
 
 interface Run {
   readonly rate: number;
@@ -51,24 +70,11 @@ interface Run {
   readonly response: string;
 }
 
-interface Work {
-  readonly name: string;
-  readonly model: string;
-  readonly body: Record<string, unknown>;
-  readonly options: Record<string, unknown>;
-  readonly draft: string;
-}
-
-async function run({ model, body, options }: Work, draft: string): Promise<Run> {
+async function run({ model: name, prompt, options }: Work, draft: string): Promise<Run> {
+  const wish = { temperature: 0, num_predict: tokens, stop: [], seed: 1, ...options, draft };
   const answer = await server.post(
     "/api/generate",
-    {
-      model,
-      raw: true,
-      stream: false,
-      ...body,
-      options: { num_predict: Number(values.tokens), stop: [], seed: 1, ...options, draft },
-    },
+    { model: name, stream: false, raw: true, prompt, options: wish },
     { headers: { "x-hutch-extras": "1" } },
   );
   const last = (await answer.json()) as Record<string, number> & { response: string };
@@ -82,36 +88,16 @@ async function run({ model, body, options }: Work, draft: string): Promise<Run> 
   };
 }
 
+const first = { name: "", model: "plain", draft: "ngram", prompt: word } as const;
+const { response } = await run(first, "none");
+const copy = `${word}${response} ${word}`;
+const byChance = { temperature: 8, top_k: 0, top_p: 1 };
 const works: Work[] = [
-  {
-    name: "copy, by n-grams",
-    model: "model",
-    // Probabilities keep the constraint from writing forced tokens without the model.
-    body: { prompt: `${text}\n`, choice: [text], logprobs: true },
-    options: { temperature: 0 },
-    draft: "ngram",
-  },
-  {
-    name: "loop, by n-grams",
-    model: "model",
-    body: { prompt: text },
-    options: { temperature: 0 },
-    draft: "ngram",
-  },
-  {
-    name: "nothing comes true, by n-grams",
-    model: "model",
-    body: { prompt: text },
-    options: { temperature: 5, top_k: 0, top_p: 1 },
-    draft: "ngram",
-  },
-  {
-    name: values.draft === undefined ? "draft model: itself" : "draft model",
-    model: "pair",
-    body: { prompt: text },
-    options: { temperature: 0 },
-    draft: "model",
-  },
+  { name: "n-grams, copy", model: "plain", draft: "ngram", prompt: copy },
+  { name: "n-grams, nothing to copy", model: "plain", draft: "ngram", prompt: word },
+  { name: "n-grams, chance", model: "plain", draft: "ngram", prompt: copy, options: byChance },
+  { name: "draft model", model: "good", draft: "model", prompt: word },
+  { name: "useless draft model", model: "useless", draft: "model", prompt: word },
 ];
 
 for (const work of works) {
@@ -124,8 +110,9 @@ for (const work of works) {
     if (other.rate > drafted.rate) drafted = other;
   }
   const rates = `${plain.rate.toFixed(1)} → ${drafted.rate.toFixed(1)} tokens/s`;
+  const ratio = (drafted.rate / plain.rate).toFixed(2);
+  const right = `${drafted.accepted} of ${drafted.guesses} guesses right`;
   console.log(
-    `${work.name.padEnd(32)} ${rates.padEnd(28)} ${(drafted.rate / plain.rate).toFixed(2)}   ` +
-      `${drafted.accepted} of ${drafted.guesses} guesses   ${same ? "same text" : "another text"}`,
+    `${work.name.padEnd(26)} ${rates.padEnd(26)} ${ratio}   ${right}, ${same ? "the same text" : "ANOTHER TEXT"}`,
   );
 }

@@ -2,8 +2,9 @@
  * Makes a model to measure with: a llama of about 110 million seeded random weights in Q8_0, with the
  * vocabulary of Llama 2 from the vendored llama.cpp tree. Its text is nonsense, its speed is that of
  * any model of this shape, and it never ends by itself: `bun bench/model.ts OUT.gguf [--small]
- * [--f16] [--embeds] [--vocab FILE]`; `--small` is one of 15 million, `--f16` one to quantise,
- * `--embeds` one that makes embeddings (the mean of its tokens).
+ * [--f16] [--embeds] [--chain] [--vocab FILE]`; `--small` is one of 15 million, `--f16` one to quantise,
+ * `--embeds` one that makes embeddings (the mean of its tokens), `--chain` one that lets every word be
+ * followed by the next of the vocabulary, so that its own past, and others of its kind, foretell it.
  */
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -16,6 +17,7 @@ const { values, positionals } = parseArgs({
     small: { type: "boolean" },
     f16: { type: "boolean" },
     embeds: { type: "boolean" },
+    chain: { type: "boolean" },
   },
   allowPositionals: true,
 });
@@ -44,7 +46,7 @@ const valueSizes: Readonly<Record<number, number>> = {
 };
 
 /** The metadata entries of a vocabulary file whose keys begin with `tokenizer.`, as bytes. */
-function tokenizerEntries(file: Buffer): { bytes: Buffer[]; tokens: number } {
+function tokenizerEntries(file: Buffer): { bytes: Buffer[]; tokens: number; words: number[] } {
   let at = 16;
   const u64 = (): number => {
     at += 8;
@@ -65,6 +67,7 @@ function tokenizerEntries(file: Buffer): { bytes: Buffer[]; tokens: number } {
   };
   const bytes: Buffer[] = [];
   let tokens = 0;
+  const words: number[] = [];
   for (let left = u64(); left > 0; left--) {
     const start = at;
     const key = text();
@@ -72,12 +75,14 @@ function tokenizerEntries(file: Buffer): { bytes: Buffer[]; tokens: number } {
     if (type === 9) {
       const inner = u32();
       const count = u64();
-      if (key === "tokenizer.ggml.tokens") tokens = count;
-      skip(inner, count);
+      if (key === "tokenizer.ggml.tokens") {
+        tokens = count;
+        for (let id = 0; id < count; id++) if (/^▁[a-z]{3,}$/.test(text())) words.push(id);
+      } else skip(inner, count);
     } else skip(type, 1);
     if (key.startsWith("tokenizer.")) bytes.push(file.subarray(start, at));
   }
-  return { bytes, tokens };
+  return { bytes, tokens, words };
 }
 
 function u64(value: number): Buffer {
@@ -150,6 +155,7 @@ function tensors(vocabulary: number): Tensor[] {
     add("ffn_down", inner, width);
   }
   list.push({ name: "output_norm.weight", columns: width, rows: 0 });
+  if (values.chain) list.push({ name: "output.weight", columns: width, rows: vocabulary });
   return list;
 }
 
@@ -184,7 +190,7 @@ function vocabularyFile(): string {
 const [output] = positionals;
 if (output === undefined) {
   console.error(
-    "usage: bun bench/model.ts OUT.gguf [--small] [--f16] [--embeds] [--vocab FILE.gguf]",
+    "usage: bun bench/model.ts OUT.gguf [--small] [--f16 | --embeds | --chain] [--vocab FILE.gguf]",
   );
   process.exit(2);
 }
@@ -216,16 +222,26 @@ const file = openSync(output, "w");
 writeSync(file, head);
 writeSync(file, Buffer.alloc(padded(head.length) - head.length));
 const pool = randomBlocks(1 << 16);
+/** Of a chain: no two tokens are alike, the layers add nothing, and the scores of a word are its forerunner's. */
+const embedding = values.chain ? randomBlocks((vocabulary.tokens * shape.width) / 32) : undefined;
+const silent = /attn_output|ffn_down/;
 for (const tensor of list) {
   const bytes = tensorBytes(tensor);
   const data = Buffer.alloc(padded(bytes));
   if (tensor.rows === 0) for (let i = 0; i < tensor.columns; i++) data.writeFloatLE(1, i * 4);
   else for (let at = 0; at < bytes; at += pool.length) pool.copy(data, at, 0, bytes - at);
+  const row = (tensor.columns / 32) * blockBytes;
   if (tensor.name === "token_embd.weight") {
+    embedding?.copy(data);
     // The end token's row is zero, so that it is never the likeliest.
-    const row = (tensor.columns / 32) * blockBytes;
     data.fill(0, endToken * row, (endToken + 1) * row);
-  }
+  } else if (tensor.name === "output.weight") {
+    data.fill(0);
+    vocabulary.words.forEach((word, i) => {
+      const before = vocabulary.words.at(i - 1) ?? 0;
+      embedding?.copy(data, word * row, before * row, (before + 1) * row);
+    });
+  } else if (values.chain && silent.test(tensor.name)) data.fill(0);
   writeSync(file, data);
 }
 closeSync(file);
