@@ -30,8 +30,8 @@ const firstGuesses = 7;
 const fewestGuesses = 3;
 /** Steps without guesses at the beginning: what they cost is what guessing is compared with. */
 const plainStepsFirst = 3;
-/** Steps with guesses before they are judged. */
-const trialSteps = 3;
+/** Steps with guesses before they are judged; after a rest one that was all wrong is enough. */
+const trialSteps = 2;
 /** Tokens without guesses after guessing did not pay; doubled each time that it does not again. */
 const firstRest = 16;
 const longestRest = 512;
@@ -52,6 +52,7 @@ export class DraftPace {
   #rest = plainStepsFirst;
   #nextRest = firstRest;
   #trials = 0;
+  #rested = false;
   /** Averages: seconds a token without and with guesses, share of guesses that came true. */
   #plain: number | undefined;
   #guessed: number | undefined;
@@ -87,12 +88,14 @@ export class DraftPace {
       right === guesses
         ? Math.min(this.#most, Math.max(this.#length, 2 * guesses + 1))
         : Math.min(this.#most, Math.max(fewestGuesses, right + 2));
-    if (this.#trials < trialSteps) return;
-    if (this.#pays()) this.#nextRest = firstRest;
+    if (this.#trials < trialSteps && !(this.#rested && right === 0)) return;
+    if (this.#pays(right)) this.#nextRest = firstRest;
     else this.#stop();
   }
 
-  #pays(): boolean {
+  /** @param right guesses of the last step that came true */
+  #pays(right: number): boolean {
+    if (right === 0 && this.#share === 0) return false;
     if (this.#plain !== undefined && this.#guessed !== undefined) {
       return this.#guessed < this.#plain;
     }
@@ -104,6 +107,7 @@ export class DraftPace {
     this.#nextRest = Math.min(longestRest, 2 * this.#nextRest);
     this.#length = Math.min(this.#most, firstGuesses);
     this.#trials = 0;
+    this.#rested = true;
     this.#guessed = undefined;
     this.#share = undefined;
   }

@@ -73,7 +73,8 @@ describe("the pace of a request", () => {
 
   test("hardly guesses where nothing comes true, and costs little", () => {
     const { guesses, seconds } = write(new DraftPace(31), 2000, () => 0);
-    expect(guesses).toBeLessThan(150);
+    expect(guesses).toBeLessThan(80);
+    expect(write(new DraftPace(4), 256, () => 0).guesses).toBeLessThanOrEqual(24);
     expect(seconds).toBeLessThan(2000 * cost(1) * 1.03);
   });
 
