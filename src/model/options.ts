@@ -121,9 +121,7 @@ function typed(key: string, kind: Kind, value: unknown): number | boolean | stri
       if (typeof value === "bigint") return Number(value);
       break;
     case "float32":
-      if (typeof value === "number" && Number.isFinite(Math.fround(value))) {
-        return shortFloat32(value);
-      }
+      if (typeof value === "number") return shortFloat32(value);
       break;
     case "boolean":
       if (typeof value === "boolean") return value;

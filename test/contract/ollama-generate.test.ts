@@ -186,6 +186,14 @@ describe("options", () => {
     expect(application.engine.requests[0]?.maxTokens).toBe(1000);
   });
 
+  test("beyond all numbers reach the engine as the largest", async () => {
+    const options = { temperature: 1e300, presence_penalty: -1e300 };
+    await application.post(path, { model: "m", prompt: "x", stream: false, options });
+    const [seen] = application.engine.requests;
+    expect(seen?.sampling.temperature).toBe(3.4028234663852886e38);
+    expect(seen?.sampling.presencePenalty).toBe(-3.4028234663852886e38);
+  });
+
   test("seeds of 63 bits are reduced to 32, the same each time", async () => {
     const body = '{"model":"m","prompt":"x","stream":false,"options":{"seed":9223372036854775000}}';
     for (let i = 0; i < 2; i++) await (await application.send("POST", path, body)).text();

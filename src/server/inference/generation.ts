@@ -14,6 +14,10 @@ import { generationMeter } from "../operations/metrics.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import type { BuiltPrompt } from "./prompt.ts";
 
+/** Options are float32 and may be infinite, as in Ollama; messages to the engine hold numbers. */
+const largestFloat = (2 - 2 ** -23) * 2 ** 127;
+const finite = (value: number) => Math.max(-largestFloat, Math.min(largestFloat, value));
+
 function samplingOf({ options }: ResolvedOptions): Sampling {
   const seed =
     options.seed < 0
@@ -21,18 +25,18 @@ function samplingOf({ options }: ResolvedOptions): Sampling {
       : Number(BigInt(Math.trunc(options.seed)) & 0xffff_ffffn);
   return {
     seed,
-    temperature: options.temperature,
+    temperature: finite(options.temperature),
     topK: options.top_k,
-    topP: options.top_p,
-    minP: options.min_p,
-    typicalP: options.typical_p,
+    topP: finite(options.top_p),
+    minP: finite(options.min_p),
+    typicalP: finite(options.typical_p),
     repeatLastN: options.repeat_last_n,
-    repeatPenalty: options.repeat_penalty,
-    presencePenalty: options.presence_penalty,
-    frequencyPenalty: options.frequency_penalty,
+    repeatPenalty: finite(options.repeat_penalty),
+    presencePenalty: finite(options.presence_penalty),
+    frequencyPenalty: finite(options.frequency_penalty),
     mirostat: options.mirostat === 1 || options.mirostat === 2 ? options.mirostat : 0,
-    mirostatTau: options.mirostat_tau,
-    mirostatEta: options.mirostat_eta,
+    mirostatTau: finite(options.mirostat_tau),
+    mirostatEta: finite(options.mirostat_eta),
   };
 }
 
