@@ -305,7 +305,7 @@ HUTCH_API int32_t hutch_compile_done(hutch_compilation *compilation);
 HUTCH_API hutch_constraint *hutch_compile_take(hutch_compilation *compilation);
 HUTCH_API void hutch_compile_free(hutch_compilation *compilation);
 
-/* JSON: {"level": enforced | validated | refused, "reason"?: {"pointer", "keyword", "reason"}}. Returns
+/* JSON: {"level": enforced | validated | refused, "reason"?: {"pointer"?, "keyword", "reason"}}. Returns
  * its length in bytes, copies up to `size`, no final 0. */
 HUTCH_API int32_t hutch_constraint_describe(const hutch_constraint *constraint, char *buffer, int32_t size);
 

@@ -40,7 +40,7 @@ int32_t hutch_llg_compile_take(hutch_llg_job *job, hutch_llg_compiled **result);
 /* Also before it is done: the result is then thrown away when it comes. */
 void hutch_llg_compile_free(hutch_llg_job *job);
 
-/* JSON: {"level": enforced|validated|refused, "reason"?: {"pointer", "keyword", "reason"}}. */
+/* JSON: {"level": enforced|validated|refused, "reason"?: {"pointer"?, "keyword", "reason"}}. */
 size_t hutch_llg_describe(const hutch_llg_compiled *compiled, char *buffer, size_t size);
 /* 0: the text fits the schema, or there is none. Positive: length of a reason (as above, pointer into
  * the text). */

@@ -88,6 +88,28 @@ describe.skipIf(!haveExecutable || !haveParrot)("replies known beforehand", () =
     expect(message.tool_calls).toEqual([called("get_weather", 0, { location: "Paris" })]);
   });
 
+  test.each(["qwen3-coder", "glm-4.7"])(
+    "a call in the format of %s keeps to the schema too, although the model would write JSON",
+    async (parser) => {
+      const { path, templates } = writeParrot(folder.path);
+      const template = templates["parrot-tool"] ?? "";
+      await createModel(server, parser, path, { template, parser, parameters: { temperature: 0 } });
+      const strict = tool("get_weather", {
+        location: { type: "string", enum: ["Paris"] },
+        days: { type: "integer", minimum: 2, maximum: 2 },
+        wet: { type: "boolean" },
+      });
+      Object.assign(strict.function.parameters, { required: ["location", "days", "wet"] });
+      const { message } = await ask(parser, {
+        tools: [strict],
+        think: false,
+        options: { num_predict: 400 },
+      });
+      const values = { location: "Paris", days: 2, wet: expect.any(Boolean) };
+      expect(message.tool_calls).toEqual([called("get_weather", 0, values)]);
+    },
+  );
+
   test("two calls come one after the other", async () => {
     const calls = (await stream("parrot-two", { tools })).flatMap(
       ({ message }) => (message.tool_calls ?? []) as unknown[],

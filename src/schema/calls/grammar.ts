@@ -85,7 +85,7 @@ const tagForms: Readonly<Record<"xml" | "pairs", TagForm>> = {
     open: (name) => `"\\n" ${quoted(`<function=${name}>`)} w`,
     key: (key) => quoted(`<parameter=${key}>\n`),
     valueEnd: "\n</parameter>",
-    close: '"</function>"',
+    close: '"</function>" w "</tool_call>"',
   },
   // Only the closing tag tells that the name is whole.
   pairs: {
