@@ -275,13 +275,30 @@ take() { # ARCHIVE
 make_folder() {
   [ -d "$1" ] && return 0
   make_folder "$(dirname "$1")"
-  mkdir "$1" 2>/dev/null || fail "cannot create $1; nothing was changed"
-  made="$1
+  if mkdir "$1" 2>/dev/null; then
+    made="$1
 $made"
+  else
+    # Another installation may have made it meanwhile.
+    [ -d "$1" ] || fail "cannot create $1; nothing was changed"
+  fi
+}
+
+# One at a time works on the store. A link is made in one step, and tells by whom.
+lock_store() {
+  if ! ln -s "$$" "$store/.lock" 2>/dev/null; then
+    holder=$(readlink "$store/.lock" 2>/dev/null) || fail "cannot write to $store; nothing was changed"
+    ! kill -0 "$holder" 2>/dev/null ||
+      fail "another install.sh is at work in $store (process $holder); nothing was changed"
+    rm -f "$store/.lock"
+    ln -s "$$" "$store/.lock" 2>/dev/null || fail "cannot write to $store; nothing was changed"
+  fi
+  locked=yes
 }
 
 clean_up() {
   [ -z "$work" ] || rm -rf "$work"
+  [ "$locked" = no ] || rm -f "$store/.lock"
   [ -z "$scratch" ] || rm -rf "$scratch"
   # Empty folders only: what was installed stays.
   printf '%s' "$made" | while IFS= read -r one; do rmdir "$one" 2>/dev/null || true; done
@@ -330,8 +347,11 @@ switch_to() { # VERSION FOLDER
   link_papers "$1"
 }
 
-# Versions other than the installed one and the one before.
+# Versions other than the installed one and the one before, and what killed installations left.
 remove_old() {
+  for left in "$store"/.new.*; do
+    [ "$left" = "$work" ] || rm -rf "$left"
+  done
   for old in "$store"/*/; do
     name=$(basename "$old")
     [ "$name" = "$(current)" ] || [ "$name" = "$(cat "$store/previous" 2>/dev/null)" ] || rm -rf "$old"
@@ -358,6 +378,7 @@ install_hutch() {
   make_folder "$store"
   [ ! -d "$bin/hutch" ] || fail "$bin/hutch is a folder; nothing was changed"
   [ -w "$bin" ] || fail "cannot write to $bin; nothing was changed"
+  lock_store
   work=$(mktemp -d "$store/.new.XXXXXX" 2>/dev/null) || fail "cannot write to $store; nothing was changed"
   take "$archive"
   [ -z "$gpu_archive" ] || take "$gpu_archive"
@@ -365,11 +386,10 @@ install_hutch() {
     fail "hutch does not run here ($(head -n 1 "$scratch/words"))$(musl_hint); nothing was changed"
   chmod -R go=u-w "$work/$folder"
   [ "$service" = no ] || make_unit
-  # The same version again may have been damaged: it is replaced, unless it is what runs.
-  if [ "$id" != "$(current)" ]; then rm -rf "${store:?}/$id"; fi
   if [ ! -d "$store/$id" ]; then
     mv "$work/$folder" "$store/$id"
   else
+    # The same version again may have been damaged; it may also be what runs.
     mv -f "$work/$folder/hutch" "$store/$id/hutch"
     for library in "$work/$folder"/*ggml-*; do [ ! -e "$library" ] || mv -f "$library" "$store/$id/"; done
   fi
@@ -512,6 +532,7 @@ roll_back() {
     return 0
   fi
   [ -w "$bin" ] || fail "cannot write to $bin; nothing was changed"
+  lock_store
   switch_to "$previous"
   say "went back to $previous; install.sh --rollback again undoes it"
 }
@@ -525,6 +546,7 @@ uninstall() {
     return 0
   fi
   [ -w "$bin" ] || fail "cannot write to $bin; nothing was changed"
+  [ ! -d "$store" ] || lock_store
   remove_unit
   if [ -n "$share" ]; then
     for paper in "$share/man/man1/hutch.1" "$share/bash-completion/completions/hutch" \
@@ -587,6 +609,7 @@ main() {
     shift
   done
   made=''
+  locked=no
   work=''
   scratch=''
   umask 022

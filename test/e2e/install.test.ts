@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -225,6 +226,35 @@ describe.skipIf(!unix)("install.sh", () => {
     writeFileSync(path, "#!/bin/sh\necho broken\n");
     await run();
     expect(installed()).toBe(greeting("1.0.0"));
+  });
+
+  test("takes away what a killed installation left", async () => {
+    await unsigned();
+    const store = join(home, "bin/.hutch");
+    mkdirSync(join(store, ".new.abcdef"), { recursive: true });
+    // No process has a number above Linux's limit.
+    symlinkSync("4194305", join(store, ".lock"));
+    await run();
+    expect(installed()).toBe(greeting("1.0.0"));
+    expect(Object.keys(tree(store)).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  test("lets one at a time work", async () => {
+    await unsigned({ versions: ["1.0.0", "1.1.0"] });
+    const versions = ["1.0.0", "1.1.0", "1.1.0", "1.1.0"];
+    const all = await Promise.all(versions.map((one) => run([], { HUTCH_VERSION: one })));
+    expect(all.map(({ code }) => code)).toContain(0);
+    for (const { code, said } of all) {
+      expect(code === 0 || said.includes("another install.sh is at work")).toBe(true);
+    }
+    expect(installed()).toMatch(/^hutch 1\.[01]\.0$/);
+    const holder = Bun.spawn(["sleep", "60"]);
+    symlinkSync(`${holder.pid}`, join(home, "bin/.hutch/.lock"));
+    expect((await run(["--uninstall"])).said).toContain(`at work in ${home}`);
+    holder.kill();
+    await holder.exited;
+    expect((await run()).code).toBe(0);
+    expect(installed()).toBe(greeting("1.1.0"));
   });
 
   test("keeps an executable that was put there by hand, for going back", async () => {

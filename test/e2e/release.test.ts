@@ -10,6 +10,7 @@ import { Progress } from "../../scripts/build/progress.ts";
 import { makeRelease, ReleaseList } from "../../scripts/build/release/release.ts";
 import { chooseTargets } from "../../scripts/build/release/targets.ts";
 import { cleanEnvironment, temporaryFolder } from "../support/executable.ts";
+import { install } from "../support/installing.ts";
 import { signingKeyFile } from "../support/signing-key.ts";
 
 const root = resolve(import.meta.dir, "../..");
@@ -87,5 +88,23 @@ describe.skipIf(!usable)("a release", () => {
     expect(readFileSync(join(unpacked, "share/man/man1/hutch.1"), "utf8")).toStartWith(
       ".TH HUTCH 1",
     );
+
+    const place = join(folder.path, "bin");
+    // Signatures have tests of their own, and this machine may have nothing that checks them.
+    const { code, said } = await install(join(release, "install.sh"), ["--no-signature"], {
+      env: {
+        PATH: process.env.PATH ?? "",
+        HUTCH_BASE_URL: `file://${release}`,
+        HUTCH_INSTALL_DIR: place,
+      },
+    });
+    expect({ code, said }).toEqual({ code: 0, said: expect.stringContaining("installed: ") });
+    const answer = Bun.spawnSync([join(place, "hutch"), "run", "--think=false", "guide", "Hello"], {
+      env: cleanEnvironment(join(folder.path, "home"), { OLLAMA_HOST: "" }),
+    });
+    expect({ code: answer.exitCode, words: answer.stdout.toString().length > 10 }).toEqual({
+      code: 0,
+      words: true,
+    });
   });
 });
