@@ -6,7 +6,7 @@ import type { Subprocess } from "bun";
 import { EngineCrashedError, EngineError, errorMessage } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Checker } from "./checker.ts";
-import { crashText, loadError, toError } from "./child-errors.ts";
+import { crashText, lastWords, loadError, toError } from "./child-errors.ts";
 import type {
   Constraint,
   ConstraintReport,
@@ -356,7 +356,7 @@ export class Child implements LoadedModel {
         pid: this.#process.pid,
         code: code ?? undefined,
         signal: signal ?? undefined,
-        stderr: this.#stderr.slice(-500),
+        stderr: lastWords(this.#stderr) || undefined,
       });
     }
     this.#ready.reject(this.#over);
