@@ -423,6 +423,7 @@ check_service() {
   [ "$(id -u)" = 0 ] || fail "--service needs root"
   has systemctl || fail "--service needs systemd, whose systemctl is not here"
   case "$bin/" in
+    *[!A-Za-z0-9_./-]*) fail "--service: systemd would take $bin for something else; set another HUTCH_INSTALL_DIR" ;;
     /home/* | /root/*) fail "--service: a service cannot see $bin; set HUTCH_INSTALL_DIR outside of homes" ;;
   esac
 }

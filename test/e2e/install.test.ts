@@ -210,6 +210,16 @@ describe.skipIf(!unix)("install.sh", () => {
     expect(missing).toEqual({ code: 1, said: expect.stringContaining("has no hutch 9.9.9") });
   });
 
+  test("takes places with blanks and other signs in their names", async () => {
+    await unsigned();
+    const place = join(home, "my $(tools) 'x'");
+    const { code } = await run([], { HUTCH_INSTALL_DIR: place });
+    const said = Bun.spawnSync([join(place, "hutch")]).stdout.toString();
+    expect({ code, said }).toEqual({ code: 0, said: `${greeting("1.0.0")}\n` });
+    expect((await run(["--uninstall"], { HUTCH_INSTALL_DIR: place })).code).toBe(0);
+    expect(tree(place)).toEqual({});
+  });
+
   test("finds a version in a folder of its own", async () => {
     await unsigned({ versions: ["2.0.0"] });
     const old = join(mirror, "1.5.0");
