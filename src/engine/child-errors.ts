@@ -6,6 +6,7 @@ import {
   ModelLoadError,
   OutOfMemoryError,
 } from "../errors.ts";
+import { howEnded, lastWords } from "../last-words.ts";
 import type { Failure } from "./protocol.ts";
 
 /** What the system and ggml say when memory is short (scheduler.md 10). */
@@ -44,30 +45,13 @@ export function loadError(failure: Failure, log: string): Error {
   return failure.code === "model_load" ? new ModelLoadError(text) : toError(failure);
 }
 
-/** Where the runtime's own report of a crash begins: it speaks of Bun, and native code has ended. */
-const runtimeReport = /^=+\nBun v|^panic\(/m;
-
-/**
- * What native code said last: the assertion that ended it where there is one, else its last lines.
- * @param stderr the end of what the child wrote
- */
-export function lastWords(stderr: string): string {
-  const report = runtimeReport.exec(stderr);
-  const own = (report === null ? stderr : stderr.slice(0, report.index)).trim();
-  const lines = own.split("\n").filter(Boolean);
-  const ends = lines.filter((line) =>
-    /GGML_ASSERT|GGML_ABORT|terminate called|what\(\):/.test(line),
-  );
-  return (ends.length > 0 ? ends : lines).slice(-3).join("; ");
-}
-
 /** Why a child ended, with what native code said last. */
 export function crashText(
   code: number | null,
   signal: number | string | null,
   stderr: string,
 ): string {
-  const how = signal !== null && signal !== undefined ? `signal ${signal}` : `exit status ${code}`;
+  const how = howEnded(code, signal);
   const kept = lastWords(stderr);
   return `model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check hutch server logs for details: ${how}${kept === "" ? "" : `: ${kept}`}`;
 }

@@ -4,9 +4,10 @@
  */
 import type { Subprocess } from "bun";
 import { EngineCrashedError, EngineError, errorMessage } from "../errors.ts";
+import { lastWords } from "../last-words.ts";
 import type { Logger } from "../logger.ts";
 import type { Checker } from "./checker.ts";
-import { crashText, lastWords, loadError, toError } from "./child-errors.ts";
+import { crashText, loadError, toError } from "./child-errors.ts";
 import type {
   Constraint,
   ConstraintReport,

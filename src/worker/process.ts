@@ -9,6 +9,7 @@ import {
   GgufError,
   StoreError,
 } from "../errors.ts";
+import { howEnded, lastWords } from "../last-words.ts";
 import type { Logger } from "../logger.ts";
 import type { JobProgress, JobResult, JobRunner, ModelJob } from "../model/jobs.ts";
 import type { WorkerOrder, WorkerReport } from "./protocol.ts";
@@ -120,9 +121,8 @@ class Worker implements AsyncDisposable {
   }
 
   #onExit(code: number | null, signal: number | string | null): void {
-    const how =
-      signal === null || signal === undefined ? `exit status ${code}` : `signal ${signal}`;
-    const last = this.#stderr.trim().split("\n").slice(-2).join("; ");
+    const how = howEnded(code, signal);
+    const last = lastWords(this.#stderr);
     this.#crash = new EngineCrashedError(
       `the worker has unexpectedly stopped: ${how}${last === "" ? "" : `: ${last}`}`,
     );

@@ -1,6 +1,7 @@
 /** What is told of a child that ended by itself. */
 import { expect, test } from "bun:test";
-import { crashText, lastWords } from "../../../src/engine/child-errors.ts";
+import { crashText } from "../../../src/engine/child-errors.ts";
+import { lastWords } from "../../../src/last-words.ts";
 
 /** As Bun 1.4.5 ends a process whose native code aborts. */
 const report = `============================================================

@@ -1,0 +1,22 @@
+/** What is left of a child with native code that ended by itself: how it ended, and what it said last. */
+
+export function howEnded(code: number | null, signal: number | string | null | undefined): string {
+  return signal === null || signal === undefined ? `exit status ${code}` : `signal ${signal}`;
+}
+
+/** Where the runtime's own report of a crash begins: it speaks of Bun, and native code has ended. */
+const runtimeReport = /^=+\nBun v|^panic\(/m;
+
+/**
+ * What native code said last: the assertion that ended it where there is one, else its last lines.
+ * @param stderr the end of what the child wrote
+ */
+export function lastWords(stderr: string): string {
+  const report = runtimeReport.exec(stderr);
+  const own = (report === null ? stderr : stderr.slice(0, report.index)).trim();
+  const lines = own.split("\n").filter(Boolean);
+  const ends = lines.filter((line) =>
+    /GGML_ASSERT|GGML_ABORT|terminate called|what\(\):/.test(line),
+  );
+  return (ends.length > 0 ? ends : lines).slice(-3).join("; ");
+}
