@@ -19,10 +19,13 @@ interface Figure {
 export class CostCurve {
   readonly #figures: (Figure | undefined)[] = [];
   #steps = 0;
+  /** What the last step of decoding rows took, seconds; 0 = there was none. */
+  latest = 0;
 
   /** Notes a step of decoding rows alone. */
   observe(rows: number, seconds: number): void {
     this.#steps++;
+    this.latest = seconds;
     if (rows > doubtful) return;
     const known = this.#fresh(rows);
     // A slow step tells of a busy machine, a fast one of what the step costs: falls are believed at once.

@@ -1,8 +1,11 @@
 /**
- * What the next step evaluates: a pure function of what the slots want. Decoding slots come first, a
- * row each, those that waited longest when not all are worth a row; prompts share the rest of the step's budget, oldest first, so that no running stream
- * waits for more than one prompt chunk.
+ * What the next step evaluates: a pure function of what the slots want. A step is either one of decoding
+ * slots, a row each, those that waited longest when not all are worth a row; or one of prompts, oldest
+ * first, for a bounded time. The two take turns, so that no running stream waits for more than one chunk
+ * of prompts. They are not mixed: every sequence has cells of its own, and libllama evaluates sequences
+ * with one token and with many in separate passes anyway.
  */
+import type { PromptCosts } from "./prompt-costs.ts";
 
 /** What one busy slot wants of the next step. */
 export interface Want {
@@ -26,36 +29,63 @@ export interface Share {
   readonly count: number;
 }
 
-/**
- * @param batchSize most tokens of a step
- * @param chunk most prompt tokens of a step
- * @param rows most decoding slots of a step
- */
-export function planStep(
-  wants: readonly Want[],
-  batchSize: number,
-  chunk: number,
-  rows = batchSize,
-): Share[] {
-  const decoding = wants
-    .filter(({ promptLeft }) => promptLeft === 0)
-    .sort((a, b) => a.served - b.served)
-    .slice(0, Math.min(rows, batchSize));
-  let spare = batchSize - decoding.length;
-  const shares: Share[] = decoding.map(({ slot, pending = 1 }) => {
+/** What a step may take. */
+export interface StepLimits {
+  /** Most tokens. */
+  readonly batchSize: number;
+  /** Most decoding slots. */
+  readonly rows: number;
+  /** The last step evaluated prompts: those that decode are next. */
+  readonly decodeNext: boolean;
+  /** How long prompts may take, seconds. */
+  readonly seconds: number;
+  readonly costs: Pick<PromptCosts, "seconds" | "piece">;
+}
+
+export function planStep(wants: readonly Want[], limits: StepLimits): Share[] {
+  const decoding = wants.filter(({ promptLeft }) => promptLeft === 0);
+  const prompts = wants.filter(({ promptLeft }) => promptLeft > 0);
+  const decodes = decoding.length > 0 && (limits.decodeNext || prompts.length === 0);
+  const shares = decodes ? decodeRows(decoding, limits) : promptPieces(prompts, limits);
+  // Rows of neighbouring sequences are evaluated in one pass, in this order only.
+  return shares.sort((a, b) => a.slot - b.slot);
+}
+
+function decodeRows(decoding: Want[], { rows, batchSize }: StepLimits): Share[] {
+  const due = decoding.sort((a, b) => a.served - b.served).slice(0, Math.min(rows, batchSize));
+  let spare = batchSize - due.length;
+  return due.map(({ slot, pending = 1 }) => {
     const more = Math.min(Math.max(0, pending - 1), spare);
     spare -= more;
     return { slot, count: 1 + more };
   });
-  let left = Math.min(chunk, spare);
-  const prompts = wants.filter(({ promptLeft }) => promptLeft > 0);
-  for (const { slot, promptLeft } of prompts.sort((a, b) => a.order - b.order)) {
-    if (left <= 0) break;
-    const count = Math.min(promptLeft, left);
+}
+
+function promptPieces(prompts: Want[], { batchSize, seconds, costs }: StepLimits): Share[] {
+  const shares: Share[] = [];
+  let spare = batchSize;
+  let left = seconds;
+  for (const { slot, promptLeft, evaluated } of prompts.sort((a, b) => a.order - b.order)) {
+    const count = Math.min(spare, costs.piece(promptLeft, evaluated, left, shares.length === 0));
+    if (count <= 0) break;
     shares.push({ slot, count });
-    left -= count;
+    spare -= count;
+    left -= costs.seconds(count, evaluated);
   }
   return shares;
+}
+
+/** A running stream's next token comes after so many seconds at most while prompts are evaluated, where the machine can do it. */
+const tokenSeconds = 0.25;
+
+/**
+ * How long the prompts of a step may take, seconds: cancels and new work are seen between steps only,
+ * and running streams wait.
+ *
+ * @param decodeSeconds what a step of the running streams takes; 0 = there are none
+ */
+export function promptSeconds(decodeSeconds: number): number {
+  return Math.min(0.2, Math.max(0.05, tokenSeconds - decodeSeconds));
 }
 
 /** Prompt tokens of a step where results must not depend on what else runs: always the same. */
@@ -83,7 +113,7 @@ export function planAlone(wants: readonly Want[], batchSize: number): Share[] {
 }
 
 /**
- * Prompt tokens of a step, from the measured speed: a step stays short enough for cancels and new
+ * Tokens of a step of embeddings or images, from the measured speed: a step stays short enough for cancels and new
  * work to be seen within 250 ms, shorter while others wait for their next token.
  *
  * @param tokensPerSecond speed of evaluating prompts

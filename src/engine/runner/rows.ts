@@ -21,8 +21,6 @@ export interface FilledStep {
   readonly rows: number;
   /** Rows whose logits are to be sampled. */
   readonly sampled: DueRow[];
-  /** Prompt tokens among the rows. */
-  readonly prompts: number;
 }
 
 export class StepRows {
@@ -38,7 +36,6 @@ export class StepRows {
     const { tokens, positions, sequences, wanted } = step;
     const sampled: DueRow[] = [];
     let rows = 0;
-    let prompts = 0;
     for (const { slot: index, count } of shares) {
       const slot = all.slots[index];
       const active = slot?.active;
@@ -60,7 +57,6 @@ export class StepRows {
         slot.tokens.push(token);
         rows++;
       }
-      if (prompt) prompts += count;
       if (active.promptLeft > 0 || active.pending.length > 0) continue;
       wanted[rows - 1] = 1;
       const due = { row: rows - 1, slot, active };
@@ -75,7 +71,7 @@ export class StepRows {
       }
       sampled.push(guesses.length > 0 ? { ...due, guesses } : due);
     }
-    return { rows, sampled, prompts };
+    return { rows, sampled };
   }
 
   /** Room for one more token: shifts a full context, or ends the request. True when there is room. */

@@ -1,6 +1,6 @@
 /**
  * The loop of a runner: inbox → admit → plan → step → harvest → flush. All slots share one context;
- * each step evaluates a row for every decoding slot and a chunk of the prompts that are due, then
+ * each step evaluates a row for every decoding slot or a chunk of the prompts that are due, then
  * samples all rows in one native call. Between steps the event loop runs, so that cancels and new
  * work are seen; a prompt chunk is bounded by the measured speed for the same reason.
  */
@@ -16,8 +16,17 @@ import { toFailure } from "./failure.ts";
 import { dropWaiting, Intake, type Waiting } from "./intake.ts";
 import { pollMs } from "./media.ts";
 import { MediaSteps } from "./media-steps.ts";
-import { fixedChunk, planAlone, planStep, promptChunk, type Share } from "./plan.ts";
+import {
+  fixedChunk,
+  planAlone,
+  planStep,
+  promptChunk,
+  promptSeconds,
+  type Share,
+  type Want,
+} from "./plan.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
+import { type Piece, PromptCosts } from "./prompt-costs.ts";
 import type { Vocabulary } from "./prompt-tokens.ts";
 import { StepRows } from "./rows.ts";
 import { Sequences } from "./sequences.ts";
@@ -57,8 +66,9 @@ export class Runner {
   /** Threads of the last step. */
   #threads: number;
   #scheduled = false;
-  /** Measured speed of evaluating prompts; the first guess is cautious, by the file's size. */
-  #promptSpeed: number;
+  readonly #promptCosts: PromptCosts;
+  /** The last step evaluated prompts. */
+  #prompted = false;
 
   constructor(
     model: NativeModel,
@@ -76,7 +86,8 @@ export class Runner {
     this.#governor = new ThreadGovernor(this.#threads);
     this.#deterministic = spec.deterministic === true;
     this.#step = new StepBuffers(model.fact(facts.batch));
-    this.#promptSpeed = 2e10 / Math.max(1, fileBytes);
+    // The first guess is cautious, by the file's size.
+    this.#promptCosts = new PromptCosts(2e10 / Math.max(1, fileBytes));
     const [slots, sequences] = [model.fact(facts.slots), model.fact(facts.sequences)];
     this.#spare = Array.from({ length: Math.max(0, sequences - slots) }, (_, i) => slots + i);
     this.#sequences = new Sequences(model, {
@@ -84,7 +95,7 @@ export class Runner {
       deterministic: this.#deterministic,
       // How saved prompts were evaluated is not known.
       prefixes: this.#deterministic ? undefined : prefixes,
-      promptSpeed: () => this.#promptSpeed,
+      promptSpeed: () => this.#promptCosts.speed,
       borrowed: (sequence) => this.#embeds.holds(sequence),
       onGrown: (memory) => send({ type: "resized", memory }),
     });
@@ -114,7 +125,7 @@ export class Runner {
       canShift: model.fact(facts.canShift) === 1,
     });
     this.#embeds = new EmbedQueue(model, this.#step, {
-      firstSpeed: this.#promptSpeed,
+      firstSpeed: this.#promptCosts.speed,
       deterministic: this.#deterministic,
     });
   }
@@ -262,17 +273,10 @@ export class Runner {
     this.#drafts.guess(this.#slots);
     const wants = this.#slots.flatMap(({ active }, slot) => active?.wants(slot) ?? []);
     if (wants.length === 0) return false;
-    const decoding = wants.filter(({ promptLeft }) => promptLeft === 0).length;
-    // Beside a prompt chunk a row costs little; alone it must be worth its step.
-    const alone = decoding === wants.length;
-    const most = alone ? this.#costs.rowsWorth(decoding) : decoding;
-    const chunk = promptChunk(this.#promptSpeed, decoding > 0);
-    const { capacity } = this.#step;
-    const shares = this.#deterministic
-      ? planAlone(wants, capacity)
-      : planStep(wants, capacity, chunk, most);
+    const shares = this.#plan(wants);
+    const pieces = promptsOf(wants, shares);
     this.#steps++;
-    const { rows, sampled, prompts } = this.#rows.fill(shares, this.#steps);
+    const { rows, sampled } = this.#rows.fill(shares, this.#steps);
     if (rows === 0) return true;
     const threads = this.#deterministic ? this.#threads : this.#governor.threads;
     if (threads !== this.#threads) this.#model.setThreads(threads);
@@ -286,24 +290,36 @@ export class Runner {
     this.#sequences.stepped();
     const seconds = (performance.now() - since) / 1000;
     this.#governor.observe(rows, seconds);
+    this.#prompted = pieces.length > 0;
     // Guesses are rows of one sequence, which cost less than as many sequences.
     const guessed = sampled.some(({ guesses }) => guesses !== undefined);
-    if (alone && !guessed) this.#costs.observe(rows, seconds);
-    if (prompts > 7 && seconds > 0) {
-      // Rows of decoding slots make a mixed step look slower than prompts are; that errs on the safe side.
-      this.#promptSpeed += 0.5 * (prompts / seconds - this.#promptSpeed);
-    }
+    if (this.#prompted) this.#promptCosts.observe(pieces, seconds);
+    else if (!guessed) this.#costs.observe(rows, seconds);
     if (sampled.length > 0) this.#answers.harvest(sampled);
-    const lone = alone && shares.length === 1 && decoding === 1;
+    const lone = !this.#prompted && wants.length === 1;
     for (const { active } of sampled) active.drafter?.stepped(lone ? seconds : undefined);
     return true;
+  }
+
+  /** What the next step evaluates. */
+  #plan(wants: readonly Want[]): Share[] {
+    const { capacity } = this.#step;
+    if (this.#deterministic) return planAlone(wants, capacity);
+    const decoding = wants.filter(({ promptLeft }) => promptLeft === 0).length;
+    return planStep(wants, {
+      batchSize: capacity,
+      rows: this.#costs.rowsWorth(decoding),
+      decodeNext: this.#prompted,
+      seconds: promptSeconds(decoding > 0 ? this.#costs.latest : 0),
+      costs: this.#promptCosts,
+    });
   }
 
   /** Goes on with images, one piece a turn. */
   #runMedia(): "idle" | "waiting" | "worked" {
     const chunk = this.#deterministic
       ? fixedChunk
-      : promptChunk(this.#promptSpeed, this.#decoding());
+      : promptChunk(this.#promptCosts.speed, this.#decoding());
     let waiting = false;
     for (const slot of this.#slots) {
       try {
@@ -360,4 +376,14 @@ export class Runner {
       if (slot?.active !== undefined) this.#fail(slot, new EngineError(text));
     }
   }
+}
+
+/** The prompts' part of a step. */
+function promptsOf(wants: readonly Want[], shares: readonly Share[]): Piece[] {
+  return shares.flatMap(({ slot, count }) => {
+    const want = wants.find((other) => other.slot === slot);
+    return want === undefined || want.promptLeft === 0
+      ? []
+      : [{ count, evaluated: want.evaluated }];
+  });
 }

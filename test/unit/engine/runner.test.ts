@@ -1,8 +1,16 @@
 /** The pure parts of the runner: text, plan, prefixes. */
 import { describe, expect, test } from "bun:test";
 import { CostCurve } from "../../../src/engine/runner/cost.ts";
-import { fixedChunk, planAlone, planStep, promptChunk } from "../../../src/engine/runner/plan.ts";
+import {
+  fixedChunk,
+  planAlone,
+  planStep,
+  promptChunk,
+  promptSeconds,
+  type StepLimits,
+} from "../../../src/engine/runner/plan.ts";
 import { chooseSlot } from "../../../src/engine/runner/prefix.ts";
+import { PromptCosts } from "../../../src/engine/runner/prompt-costs.ts";
 import { TextAssembler } from "../../../src/engine/runner/text.ts";
 
 function assemble(
@@ -40,28 +48,65 @@ describe("text of tokens", () => {
 });
 
 describe("the plan of a step", () => {
-  test("gives decoding slots a row each, and the rest to the oldest prompts", () => {
-    const wants = [
-      { slot: 0, promptLeft: 100, evaluated: 0, order: 2, served: 0 },
-      { slot: 1, promptLeft: 0, evaluated: 0, order: 1, served: 0 },
-      { slot: 2, promptLeft: 30, evaluated: 0, order: 0, served: 0 },
-    ];
-    expect(planStep(wants, 64, 50)).toEqual([
-      { slot: 1, count: 1 },
-      { slot: 2, count: 30 },
+  const limits: StepLimits = {
+    batchSize: 64,
+    rows: 64,
+    decodeNext: false,
+    seconds: 0.05,
+    costs: new PromptCosts(1000),
+  };
+  const mixed = [
+    { slot: 0, promptLeft: 100, evaluated: 0, order: 2, served: 0 },
+    { slot: 1, promptLeft: 0, evaluated: 0, order: 1, served: 0 },
+    { slot: 2, promptLeft: 30, evaluated: 0, order: 0, served: 0 },
+    { slot: 3, promptLeft: 0, evaluated: 0, order: 3, served: 0 },
+  ];
+
+  test("takes turns: prompts, the oldest first, for a bounded time", () => {
+    expect(planStep(mixed, limits)).toEqual([
       { slot: 0, count: 20 },
+      { slot: 2, count: 30 },
     ]);
   });
 
-  test("takes those that waited longest when not all rows are worth it", () => {
-    const wants = [5, 3, 4].map((served, slot) => ({
+  test("then a row for each decoding slot", () => {
+    expect(planStep(mixed, { ...limits, decodeNext: true })).toEqual([
+      { slot: 1, count: 1 },
+      { slot: 3, count: 1 },
+    ]);
+    const decoding = mixed.filter(({ promptLeft }) => promptLeft === 0);
+    expect(planStep(decoding, limits)).toEqual([
+      { slot: 1, count: 1 },
+      { slot: 3, count: 1 },
+    ]);
+    const prompts = mixed.filter(({ promptLeft }) => promptLeft > 0);
+    expect(planStep(prompts, { ...limits, decodeNext: true })).toEqual([
+      { slot: 0, count: 20 },
+      { slot: 2, count: 30 },
+    ]);
+  });
+
+  test("takes what is pending of a slot while the batch holds it", () => {
+    const wants = [
+      { slot: 0, promptLeft: 0, evaluated: 0, order: 0, served: 0, pending: 5 },
+      { slot: 1, promptLeft: 0, evaluated: 0, order: 1, served: 0, pending: 5 },
+    ];
+    expect(planStep(wants, { ...limits, batchSize: 8 })).toEqual([
+      { slot: 0, count: 5 },
+      { slot: 1, count: 3 },
+    ]);
+  });
+
+  test("takes those that waited longest when not all rows are worth it, in the slots' order", () => {
+    const wants = [5, 4, 6, 3].map((served, slot) => ({
       slot,
       promptLeft: 0,
       evaluated: 0,
       order: slot,
       served,
     }));
-    expect(planStep(wants, 64, 50, 2).map(({ slot }) => slot)).toEqual([1, 2]);
+    const shares = planStep(wants, { ...limits, rows: 2 });
+    expect(shares.map(({ slot }) => slot)).toEqual([1, 3]);
   });
 
   test("is one slot's in fixed chunks where results must not depend on others", () => {
@@ -87,6 +132,75 @@ describe("the plan of a step", () => {
     expect(promptChunk(1000, true)).toBe(50);
     expect(promptChunk(1000, false)).toBe(120);
     expect(promptChunk(1, true)).toBe(8);
+  });
+});
+
+describe("the costs of prompts", () => {
+  /** A machine with small pieces three times as slow in looking back as tiles. */
+  function learned(): PromptCosts {
+    const costs = new PromptCosts(1000);
+    for (let i = 0; i < 20; i++) {
+      costs.observe([{ count: 50, evaluated: 0 }], 50 * 0.004 + 50 * 25 * 6e-6);
+      costs.observe([{ count: 20, evaluated: 1000 }], 20 * 0.004 + 20 * 1010 * 6e-6);
+      costs.observe([{ count: 64, evaluated: 1000 }], 64 * 0.004 + 64 * 1032 * 1.5e-6);
+    }
+    return costs;
+  }
+
+  test("are learned in both parts", () => {
+    const costs = learned();
+    expect(costs.speed).toBeWithin(245, 255);
+    expect(costs.seconds(20, 2000)).toBeCloseTo(20 * 0.004 + 20 * 2010 * 6e-6, 1);
+    expect(costs.seconds(64, 2000)).toBeCloseTo(64 * 0.004 + 64 * 2032 * 1.5e-6, 1);
+  });
+
+  test("cut long prompts so that tiles come out, the odd tokens first", () => {
+    const costs = learned();
+    let evaluated = 0;
+    const pieces: number[] = [];
+    while (evaluated < 2053) {
+      const piece = costs.piece(2053 - evaluated, evaluated, 0.2, true);
+      pieces.push(piece);
+      evaluated += piece;
+    }
+    expect(evaluated).toBe(2053);
+    const late = pieces.slice(pieces.length >> 1);
+    // One last piece may be odd: nothing else is where there is much to look back at.
+    expect(late.filter((piece) => piece % 64 === 0).length).toBeGreaterThanOrEqual(late.length - 1);
+  });
+
+  test("keep a step short", () => {
+    const costs = new PromptCosts(1000);
+    expect(costs.piece(500, 0, 0.1, true)).toBe(500 % 64);
+    expect(costs.piece(512, 0, 0.1, true)).toBe(64);
+    expect(costs.piece(90, 0, 0.1, true)).toBe(90);
+    expect(costs.piece(90, 0, 0.05, false)).toBe(50);
+    expect(costs.piece(90, 0, 0, false)).toBe(0);
+    expect(costs.piece(90, 0, 0, true)).toBe(8);
+    expect(costs.piece(5, 0, 0, true)).toBe(5);
+    expect(costs.piece(10_000, 0, 1, true)).toBe(16 + 15 * 64);
+  });
+
+  test("leave no prompt without a token", () => {
+    const slow = new PromptCosts(1);
+    for (const left of [1, 7, 63, 64, 65, 5000]) {
+      for (const evaluated of [0, 63, 300, 4000]) {
+        expect(slow.piece(left, evaluated, 0.05, true)).toBeWithin(1, left + 1);
+      }
+    }
+  });
+
+  test("are not learned from nothing", () => {
+    const costs = new PromptCosts(1000);
+    costs.observe([{ count: 3, evaluated: 0 }], 10);
+    costs.observe([], 10);
+    expect(costs.speed).toBe(1000);
+  });
+
+  test("prompts get less time where the running streams need it", () => {
+    expect(promptSeconds(0)).toBe(0.2);
+    expect(promptSeconds(0.1)).toBeCloseTo(0.15);
+    expect(promptSeconds(1)).toBe(0.05);
   });
 });
 
