@@ -187,6 +187,8 @@ describe.skipIf(!haveExecutable)("flags of the fake", () => {
       status: 500,
       body: { error: "pull model manifest: file does not exist" },
     });
+    // Asked to end it takes its folder away.
+    expect(await server.stop()).toBe(0);
   });
 
   test.each([
