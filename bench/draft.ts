@@ -97,6 +97,13 @@ const works: Work[] = [
   { name: "n-grams, nothing to copy", model: "plain", draft: "ngram", prompt: word },
   { name: "n-grams, chance", model: "plain", draft: "ngram", prompt: copy, options: byChance },
   { name: "draft model", model: "good", draft: "model", prompt: word },
+  {
+    name: "draft model, 15 guesses",
+    model: "good",
+    draft: "model",
+    prompt: word,
+    options: { draft_num_predict: 15 },
+  },
   { name: "useless draft model", model: "useless", draft: "model", prompt: word },
 ];
 

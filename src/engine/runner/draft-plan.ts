@@ -32,7 +32,7 @@ const fewestGuesses = 3;
 const plainStepsFirst = 3;
 /** Steps with guesses before they are judged; after a rest one that was all wrong is enough. */
 const trialSteps = 2;
-/** Tokens without guesses after guessing did not pay; doubled each time that it does not again. */
+/** Tokens without guesses after guessing did not pay; several times as many when it does not again. */
 const firstRest = 16;
 const longestRest = 512;
 /** Where time cannot be told, so many of the guesses must come true. */
@@ -47,6 +47,7 @@ function averaged(before: number | undefined, value: number): number {
 /** How far one request guesses ahead, by how its guesses came true and by what that saved. */
 export class DraftPace {
   readonly #most: number;
+  readonly #growth: number;
   #length: number;
   /** Tokens to go without guesses. */
   #rest = plainStepsFirst;
@@ -58,9 +59,13 @@ export class DraftPace {
   #guessed: number | undefined;
   #share: number | undefined;
 
-  /** @param most guesses of a step */
-  constructor(most: number) {
+  /**
+   * @param most guesses of a step
+   * @param growth of rests: a draft model has to read what came in between, and seldom gets better
+   */
+  constructor(most: number, growth = 2) {
     this.#most = most;
+    this.#growth = growth;
     this.#length = Math.min(most, firstGuesses);
   }
 
@@ -104,7 +109,7 @@ export class DraftPace {
 
   #stop(): void {
     this.#rest = this.#nextRest;
-    this.#nextRest = Math.min(longestRest, 2 * this.#nextRest);
+    this.#nextRest = Math.min(longestRest, this.#growth * this.#nextRest);
     this.#length = Math.min(this.#most, firstGuesses);
     this.#trials = 0;
     this.#rested = true;

@@ -47,7 +47,7 @@ export class Drafter {
   constructor(model: NativeModel, { kind, most }: DraftWish) {
     this.#model = model;
     this.byModel = kind === "model";
-    this.#pace = new DraftPace(Math.min(most, mostGuesses));
+    this.#pace = new DraftPace(Math.min(most, mostGuesses), this.byModel ? 4 : 2);
     this.#native = model.drafter(this.byModel);
   }
 

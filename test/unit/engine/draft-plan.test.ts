@@ -75,6 +75,7 @@ describe("the pace of a request", () => {
     const { guesses, seconds } = write(new DraftPace(31), 2000, () => 0);
     expect(guesses).toBeLessThan(80);
     expect(write(new DraftPace(4), 256, () => 0).guesses).toBeLessThanOrEqual(24);
+    expect(write(new DraftPace(4, 4), 256, () => 0).guesses).toBeLessThanOrEqual(16);
     expect(seconds).toBeLessThan(2000 * cost(1) * 1.03);
   });
 
