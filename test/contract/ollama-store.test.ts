@@ -229,6 +229,15 @@ describe("the embedded model", () => {
     expect(application.engine.requests[0]?.sampling.topK).toBe(1);
   });
 
+  test("is copied before anybody has used it", async () => {
+    const { status } = await application.send("POST", "/api/copy", {
+      source: "guide",
+      destination: "mine",
+    });
+    expect(status).toBe(200);
+    expect((await names()).toSorted()).toEqual(["guide:latest", "mine:latest"]);
+  });
+
   test("is pulled from the executable, and only as it was locked", async () => {
     const digest = "0".repeat(64);
     expect(await application.post("/api/pull", { model: "guide", digest })).toEqual({

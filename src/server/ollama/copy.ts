@@ -1,18 +1,20 @@
 /** `POST /api/copy` (api.md 10.4). */
 import { Elysia } from "elysia";
 import { ModelNameError, ModelNotFoundError } from "../../errors.ts";
-import { isValidName, parseName } from "../../model/name.ts";
+import { installGuide, isGuide } from "../../model/guide.ts";
+import { displayName, isValidName, parseName } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
 import { goBody } from "./go-body.ts";
 import { CopyBody } from "./schemas.ts";
 
-function copy({ store }: ServerDeps, body: CopyBody): Response {
+async function copy({ store, guide }: ServerDeps, body: CopyBody): Promise<Response> {
   const source = parseName(body.source ?? "");
   if (!isValidName(source)) throw new ModelNameError(`source "${body.source ?? ""}" is invalid`);
   const target = parseName(body.destination ?? "");
   if (!isValidName(target)) {
     throw new ModelNameError(`destination "${body.destination ?? ""}" is invalid`);
   }
+  if (guide !== undefined && isGuide(displayName(source))) await installGuide(store, guide);
   try {
     store.copy(source, target);
   } catch (error) {
