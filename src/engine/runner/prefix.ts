@@ -26,8 +26,10 @@ export type Choice =
   /** No slot is free, or another request is just evaluating what this one needs. */
   | { readonly kind: "wait" };
 
-/** A copy or a wait must save at least this many tokens to be worth it. */
+/** A copy must save at least this many tokens to be worth it. */
 const worthwhile = 64;
+/** And a wait so many: each that does not wait for the last piece of a prompt evaluates it once more. */
+const worthWaiting = 16;
 
 export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const most = Math.min(a.length, b.length);
@@ -59,7 +61,7 @@ export function chooseSlot(
   });
   if (best.slot < 0) return { kind: "wait" };
   const had = Math.max(best.common, canCopy ? source.common : 0);
-  if (canCopy && coming >= had + worthwhile) return { kind: "wait" };
+  if (canCopy && coming >= had + worthWaiting) return { kind: "wait" };
   if (canCopy && source.common >= best.common + worthwhile) {
     return { kind: "copy", slot: oldest.slot, source: source.slot, common: source.common };
   }

@@ -258,6 +258,13 @@ describe("the choice of a slot", () => {
     expect(chooseSlot([coming, slot([])], [...long, 7], true)).toEqual({ kind: "wait" });
   });
 
+  test("waits for the last piece too, not for a few tokens", () => {
+    const coming = { ...slot(long.slice(0, 170), true), coming: long };
+    expect(chooseSlot([coming, slot([])], [...long, 7], true)).toEqual({ kind: "wait" });
+    const soon = { ...slot(long.slice(0, 190), true), coming: long };
+    expect(chooseSlot([soon, slot([])], [...long, 7], true)).toMatchObject({ kind: "copy" });
+  });
+
   test("waits when no slot is free", () => {
     expect(chooseSlot([slot([], true)], [1], true)).toEqual({ kind: "wait" });
   });
