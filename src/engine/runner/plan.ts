@@ -113,8 +113,8 @@ export function planAlone(wants: readonly Want[], batchSize: number): Share[] {
 }
 
 /**
- * Tokens of a step of embeddings or images, from the measured speed: a step stays short enough for cancels and new
- * work to be seen within 250 ms, shorter while others wait for their next token.
+ * Tokens of a step of embeddings or images, from the measured speed: a step stays short enough for
+ * cancels and new work to be seen within 250 ms, shorter while others wait for their next token.
  *
  * @param tokensPerSecond speed of evaluating prompts
  * @param othersDecode whether running streams wait for this step
