@@ -159,10 +159,13 @@ await using home = await temporaryFolder();
   await own("warm up", 1);
   await other("warm up", 1);
   const theirs = await shared(other, "llama-server");
+  peer.sleep();
   const ours = await shared(own, "hutch");
+  peer.wake();
   ratio("cold", ours.cold, theirs.cold);
   ratio("warm", ours.warm, theirs.warm);
   const theirTalk = await conversation(other, "llama-server");
+  peer.sleep();
   const ourTalk = await conversation(own, "hutch");
   ratio("first token of a turn", ourTalk.first, theirTalk.first);
 }
