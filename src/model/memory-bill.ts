@@ -45,8 +45,8 @@ export interface MemoryBill {
 /** libllama rounds the cells of a sequence up to a multiple of this. */
 const cellStep = 256;
 
-/** Slots that a model begins with (engine/runner/main.ts); more come when they are wanted. */
-export const firstSlots = 4;
+/** A model begins with one slot, has these when it wants a second, then twice as many (engine/runner/sequences.ts). */
+export const fewSlots = 4;
 
 /** llama.h `LLAMA_POOLING_TYPE_LAST`. */
 const lastTokenPooling = 3;
@@ -126,8 +126,8 @@ function draftBytes({ draft }: BillFiles, terms: BillTerms): number {
 export function memoryBill(files: BillFiles, terms: BillTerms): MemoryBill {
   const { model, adapters, projectors } = files;
   // While a model grows, the smaller context is there together with the larger one.
-  const before = { ...terms, slots: terms.slots / 2 };
-  const grows = terms.slots > firstSlots && !model.pooled && terms.deterministic !== true;
+  const before = { ...terms, slots: terms.slots > fewSlots ? terms.slots / 2 : 1 };
+  const grows = terms.slots > 1 && !model.pooled && terms.deterministic !== true;
   const lines: BillLine[] = [
     { what: "weights", bytes: model.tensorBytes },
     { what: "adapters", bytes: sumOf(adapters) },

@@ -28,8 +28,8 @@ const onOff = { auto: -1, off: 0, on: 1 } as const;
  */
 const singleThreadBytes = 16 * 2 ** 20;
 
-/** Slots that a model begins with; it gets more when they are wanted. */
-const firstSlots = 4;
+/** Slots that a model begins with: it is there sooner. It gets more when they are wanted. */
+const firstSlots = 1;
 
 function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeModel {
   const automatic = fileBytes < singleThreadBytes ? 1 : native.physicalCores();
@@ -38,7 +38,8 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
       context: spec.contextLength,
       // Cells that moved to a larger context may lie in another order, which changes last bits.
       slots: spec.deterministic ? spec.slots : Math.min(spec.slots, firstSlots),
-      batch: spec.batchSize,
+      // A step has a row for every slot that there may be.
+      batch: Math.max(spec.batchSize, spec.slots),
       threads: spec.threads > 0 ? spec.threads : automatic,
       gpu_layers: spec.gpuLayers,
       flash_attention: onOff[spec.flashAttention],

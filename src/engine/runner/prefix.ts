@@ -38,13 +38,18 @@ export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number
   return at;
 }
 
+/** Whether so much of what a slot holds is lost when only the first `common` tokens stay. */
+export function givesUp({ tokens }: Pick<SlotView, "tokens">, common: number): boolean {
+  return tokens.length - common >= worthwhile;
+}
+
 /** @param canCopy whether sequences can be copied and trimmed (not with recurrent memories) */
 export function chooseSlot(
   slots: readonly SlotView[],
   prompt: ArrayLike<number>,
   canCopy: boolean,
 ): Choice {
-  let best = { slot: -1, common: -1, lastUse: 0 };
+  let best = { slot: -1, common: -1, value: -1, lastUse: 0 };
   let oldest = { slot: -1, lastUse: 0 };
   let source = { slot: -1, common: 0 };
   let coming = 0;
@@ -54,8 +59,10 @@ export function chooseSlot(
     if (view.coming !== undefined) coming = Math.max(coming, commonPrefix(view.coming, prompt));
     if (view.busy) return;
     const { lastUse } = view;
-    if (common > best.common || (common === best.common && lastUse < best.lastUse)) {
-      best = { slot, common, lastUse };
+    // A conversation is not given up for a few tokens that any other begins with, too.
+    const value = givesUp(view, common) && common < worthwhile ? 0 : common;
+    if (value > best.value || (value === best.value && lastUse < best.lastUse)) {
+      best = { slot, common, value, lastUse };
     }
     if (oldest.slot < 0 || lastUse < oldest.lastUse) oldest = { slot, lastUse };
   });

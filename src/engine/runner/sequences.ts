@@ -6,9 +6,15 @@ import { facts, type NativeModel } from "../../../ffi/native.ts";
 import { EngineError } from "../../errors.ts";
 import { wholeSpans } from "./media.ts";
 import { fixedChunk } from "./plan.ts";
-import { chooseSlot } from "./prefix.ts";
+import { chooseSlot, givesUp } from "./prefix.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
 import { Slot } from "./slot.ts";
+
+/**
+ * Slots that there are as soon as one is not enough: for a second request at the same time, or for
+ * another conversation. A model that one person talks to needs no more than the one it begins with.
+ */
+const fewSlots = 4;
 
 /** A prompt is kept on disk when evaluating it again would take so long. */
 const worthSavingSeconds = 0.2;
@@ -66,10 +72,17 @@ export class Sequences {
    * to wait, for a slot or for another request that evaluates the same beginning.
    */
   place(prompt: Int32Array): { slot: Slot; kept: number } | undefined {
-    const choice = chooseSlot(this.#views(), prompt, this.canTrim);
+    let choice = chooseSlot(this.#views(), prompt, this.canTrim);
     if (choice.kind === "wait") return undefined;
-    const slot = this.slots[choice.slot];
+    let slot = this.slots[choice.slot];
     if (slot === undefined) return undefined;
+    const kept = choice.kind === "use" ? choice.common : 0;
+    if (givesUp(slot, kept) && this.slots.length < fewSlots && this.grow(0)) {
+      choice = chooseSlot(this.#views(), prompt, this.canTrim);
+      if (choice.kind === "wait") return undefined;
+      slot = this.slots[choice.slot];
+      if (slot === undefined) return undefined;
+    }
     if (choice.common < slot.tokens.length) this.#save(slot);
     if (choice.kind === "copy") this.#copy(choice.source, slot);
     const common = Math.max(choice.common, this.#restore(slot, prompt, choice.common));
@@ -106,7 +119,7 @@ export class Sequences {
     if (this.#copying) return false;
     const present = this.slots.length;
     const wanted = 2 ** Math.ceil(Math.log2(present + waiting));
-    const next = Math.min(this.#most, Math.max(wanted, 2 * present));
+    const next = Math.min(this.#most, Math.max(wanted, 2 * present, fewSlots));
     if (next <= present) return false;
     if (!this.#model.setSlots(next)) {
       this.#most = present;

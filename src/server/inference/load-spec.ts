@@ -3,7 +3,7 @@ import type { Config } from "../../config/env.ts";
 import { totalMemory } from "../../config/machine.ts";
 import type { LoadSpec } from "../../engine/engine.ts";
 import { ModelLoadError } from "../../errors.ts";
-import { type BillFiles, firstSlots, memoryBill, slotsThatFit } from "../../model/memory-bill.ts";
+import { type BillFiles, fewSlots, memoryBill, slotsThatFit } from "../../model/memory-bill.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { MemoryNeed } from "../../scheduler/scheduler.ts";
@@ -42,10 +42,10 @@ function slotsFor(files: BillFiles, terms: Omit<LoadSpec, "slots">, config: Conf
   if (files.model.pooled) return 1;
   if (config.parallel > 0) return Math.min(config.parallel, 64);
   // What is evaluated one by one gains nothing by more.
-  const most = config.deterministic ? firstSlots : automaticSlots;
+  const most = config.deterministic ? fewSlots : automaticSlots;
   const limit = config.memoryBytes || totalMemory();
   const slots = slotsThatFit(files, terms, most, limit / 2);
-  return slots > firstSlots ? slots : slotsThatFit(files, terms, firstSlots, limit);
+  return slots > fewSlots ? slots : slotsThatFit(files, terms, fewSlots, limit);
 }
 
 /** The draft model that is loaded, unless the options leave it no use. */

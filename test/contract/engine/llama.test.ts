@@ -91,6 +91,32 @@ describe.skipIf(!ready)("the engine on libllama", () => {
     expect(await engine.load(loadSpec(model ?? ""), never)).toBeDefined();
   });
 
+  test("keeps conversations that take turns", async () => {
+    await using engine = nativeEngine();
+    const loaded = await engine.load(
+      { ...loadSpec(model ?? ""), contextLength: 512, slots: 4 },
+      never,
+    );
+    const talks = ["A cat sat. ", "The sun rose. ", "One day, a boy ran. "].map((text) =>
+      text.repeat(20),
+    );
+    const cached: number[][] = [];
+    for (let turn = 0; turn < 3; turn++) {
+      for (const [i, talk] of talks.entries()) {
+        talks[i] = `${talk}And then `;
+        for await (const event of loaded.generate(
+          request(talks[i] ?? "", { maxTokens: 2 }),
+          never,
+        )) {
+          if (event.type === "done")
+            (cached[i] ??= []).push(event.promptTokens - event.cachedTokens);
+        }
+      }
+    }
+    // From the second turn on only what is new, and the tokens that it merges with.
+    for (const evaluated of cached) expect(Math.max(...evaluated.slice(1))).toBeLessThan(12);
+  });
+
   test("loads with fewer tokens a step than slots", async () => {
     await using engine = nativeEngine();
     const loaded = await engine.load({ ...loadSpec(model ?? ""), batchSize: 1 }, never);

@@ -3,11 +3,12 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { LoadedModel } from "../../../src/engine/engine.ts";
 import { readFacts } from "../../../src/model/gguf/facts.ts";
 import { memoryBill } from "../../../src/model/memory-bill.ts";
 import { testModel } from "../../support/executable.ts";
 import { tinyDecoder, tinyEncoder, tinyProjector } from "../../support/tiny-models.ts";
-import { loadSpec } from "./cases.ts";
+import { loadSpec, request } from "./cases.ts";
 import { haveLibrary, nativeEngine } from "./native.ts";
 
 const never = new AbortController().signal;
@@ -24,6 +25,16 @@ const models: [name: string, path: string | undefined][] = [
   ["guide", existsSync(guide) ? guide : undefined],
 ];
 
+/** As many answers at once as there are slots, so that there are all of them. */
+async function fill(loaded: LoadedModel, slots: number): Promise<void> {
+  const drain = async () => {
+    for await (const _ of loaded.generate(request("hello"), never)) {
+      // only that it runs matters
+    }
+  };
+  await Promise.all(Array.from({ length: slots }, drain));
+}
+
 /** What was foretold over what was taken. */
 async function ratio(path: string, terms: Partial<ReturnType<typeof loadSpec>>): Promise<number> {
   await using engine = nativeEngine();
@@ -35,6 +46,7 @@ async function ratio(path: string, terms: Partial<ReturnType<typeof loadSpec>>):
     projectors: spec.projectors.map((p) => readFacts(p).facts),
     draft: spec.draft === undefined ? undefined : readFacts(spec.draft).facts,
   };
+  if (!files.model.pooled) await fill(loaded, spec.slots);
   return memoryBill(files, spec).held / loaded.info.memory.total;
 }
 

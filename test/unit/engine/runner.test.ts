@@ -241,6 +241,18 @@ describe("the choice of a slot", () => {
     });
   });
 
+  test("gives up no conversation for a few tokens that others begin with, too", () => {
+    const other = [0, 1, ...long.map((token) => token + 500)];
+    expect(chooseSlot([slot(long, false, 9), slot([], false, 0)], other, true)).toEqual({
+      kind: "use",
+      slot: 1,
+      common: 0,
+    });
+    expect(chooseSlot([slot(long, false, 9), slot(long, false, 3)], other, true)).toMatchObject({
+      slot: 1,
+    });
+  });
+
   test("copies a long prefix from a busy slot", () => {
     expect(chooseSlot([slot(long, true), slot([])], [...long, 7], true)).toEqual({
       kind: "copy",

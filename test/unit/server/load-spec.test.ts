@@ -106,8 +106,8 @@ describe("a load", () => {
     // 16 MiB of cache a slot, about half as much again while it grows, 4 MiB of buffers.
     expect(slots("8G")).toBe(32);
     expect(slots("512M")).toBeWithin(8, 11);
-    expect(slots("80M")).toBe(4);
-    expect(slots("50M")).toBe(2);
+    expect(slots("100M")).toBe(4);
+    expect(slots("60M")).toBe(2);
     expect(slots("1M")).toBe(1);
   });
 
