@@ -72,21 +72,23 @@ export class Sequences {
    * to wait, for a slot or for another request that evaluates the same beginning.
    */
   place(prompt: Int32Array): { slot: Slot; kept: number } | undefined {
-    let choice = chooseSlot(this.#views(), prompt, this.canTrim);
-    if (choice.kind === "wait") return undefined;
-    let slot = this.slots[choice.slot];
-    if (slot === undefined) return undefined;
-    const kept = choice.kind === "use" ? choice.common : 0;
-    if (givesUp(slot, kept) && this.slots.length < fewSlots && this.grow(0)) {
-      choice = chooseSlot(this.#views(), prompt, this.canTrim);
-      if (choice.kind === "wait") return undefined;
-      slot = this.slots[choice.slot];
-      if (slot === undefined) return undefined;
-    }
+    const first = this.#choose(prompt);
+    const grown = first?.givesUp && this.slots.length < fewSlots && this.grow(0);
+    const chosen = grown ? this.#choose(prompt) : first;
+    if (chosen === undefined) return undefined;
+    const { choice, slot } = chosen;
     if (choice.common < slot.tokens.length) this.#save(slot);
     if (choice.kind === "copy") this.#copy(choice.source, slot);
     const common = Math.max(choice.common, this.#restore(slot, prompt, choice.common));
     return { slot, kept: this.trim(slot, this.#useful(Math.min(common, prompt.length - 1))) };
+  }
+
+  /** The slot that suits a prompt best, and whether a conversation is lost with it; undefined = wait. */
+  #choose(prompt: Int32Array) {
+    const choice = chooseSlot(this.#views(), prompt, this.canTrim);
+    const slot = choice.kind === "wait" ? undefined : this.slots[choice.slot];
+    if (choice.kind === "wait" || slot === undefined) return undefined;
+    return { choice, slot, givesUp: givesUp(slot, choice.kind === "use" ? choice.common : 0) };
   }
 
   /**
