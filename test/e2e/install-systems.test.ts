@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { install, openFolder, type Tool, toolFolder, tree } from "../support/installing.ts";
+import { install, openPlaces, type Tool, toolFolder, tree } from "../support/installing.ts";
 import { greeting, makeMirror, ownPlatform } from "../support/mirror.ts";
 
 const root = process.getuid?.() === 0;
@@ -31,10 +31,7 @@ let mirror: string;
 let home: string;
 
 beforeEach(() => {
-  folder = openFolder();
-  mirror = join(folder, "mirror");
-  home = join(folder, "home");
-  mkdirSync(home);
+  ({ folder, mirror, home } = openPlaces());
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { install, openFolder, type Tool, toolFolder, tree } from "../support/installing.ts";
+import { install, openPlaces, type Tool, toolFolder, tree } from "../support/installing.ts";
 import { greeting, type MirrorOptions, makeMirror, ownPlatform } from "../support/mirror.ts";
 
 const unix = process.platform === "linux" || process.platform === "darwin";
@@ -26,10 +26,7 @@ let mirror: string;
 let home: string;
 
 beforeEach(() => {
-  folder = openFolder();
-  mirror = join(folder, "mirror");
-  home = join(folder, "home");
-  mkdirSync(home);
+  ({ folder, mirror, home } = openPlaces());
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 

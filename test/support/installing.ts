@@ -82,10 +82,12 @@ export function tree(folder: string): Record<string, string> {
   return found;
 }
 
-/** A folder that everybody may enter, as other users have to. */
-export function openFolder(): string {
+/** A folder that everybody may enter, as other users have to, with a mirror and somebody's home. */
+export function openPlaces(): { folder: string; mirror: string; home: string } {
   const folder = mkdtempSync(join(tmpdir(), "hutch-install-test-"));
   chmodSync(folder, 0o755);
-  mkdirSync(join(folder, "mirror"));
-  return folder;
+  const places = { folder, mirror: join(folder, "mirror"), home: join(folder, "home") };
+  mkdirSync(places.mirror);
+  mkdirSync(places.home);
+  return places;
 }
