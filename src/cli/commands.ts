@@ -2,6 +2,7 @@
  * The table of commands: parsing, help, completion and dispatch are made from it (cli.md 3). Those of
  * Ollama's are here, those of hutch's own in own-commands.ts.
  */
+import { isOn } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { insecure, keepalive, lockFile, quiet, target } from "./flags.ts";
 import { ownCommands } from "./own-commands.ts";
@@ -239,11 +240,26 @@ const ps: Command = {
   name: "ps",
   usage: "[PREFIX]",
   summary: "List running models",
-  flags: [...target],
+  flags: [
+    { name: "watch", kind: "bool", help: "Go on showing them, until Ctrl-C", own: true },
+    {
+      name: "interval",
+      kind: "duration",
+      help: "Time between two looks of --watch (default 1s)",
+      own: true,
+    },
+    ...target,
+  ],
   count: [0, many],
   variables: ["HOST"],
-  examples: [["hutch ps", "What is loaded, where, until when"]],
-  run: async (context, parsed) => (await import("./models.ts")).ps(context, parsed),
+  examples: [
+    ["hutch ps", "What is loaded, where, until when"],
+    ["hutch ps --watch", "With slots and queue, as they change"],
+  ],
+  run: async (context, parsed) =>
+    isOn(parsed, "watch")
+      ? (await import("./watch.ts")).watch(context, parsed)
+      : (await import("./models.ts")).ps(context, parsed),
 };
 
 const cp: Command = {

@@ -7,8 +7,9 @@ import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { table } from "./table.ts";
 
-function models(answer: Json): Json[] {
-  return Array.isArray(answer.models) ? (answer.models as Json[]) : [];
+/** A list of the API, empty where there is none. */
+export function listOf(value: unknown): Json[] {
+  return Array.isArray(value) ? (value as Json[]) : [];
 }
 
 /** A time of the API as milliseconds since 1970; Go's zero time is none. */
@@ -20,7 +21,7 @@ function moment(text: unknown): number | undefined {
 /** The table of models whose names begin with a prefix, in whatever case. */
 export async function listText(client: Client, start: string | undefined): Promise<string> {
   const prefix = start?.toLowerCase();
-  const rows = models(await client.call("GET", "/api/tags"))
+  const rows = listOf((await client.call("GET", "/api/tags")).models)
     .filter(({ name }) => prefix === undefined || String(name).toLowerCase().startsWith(prefix))
     .map((model) => [
       String(model.name),
@@ -37,7 +38,8 @@ export async function list(context: Context, parsed: ParsedArguments): Promise<n
   return exitCodes.ok;
 }
 
-function processor(size: number, gpu: number): string {
+/** Where a model of so many bytes is, by its bytes on GPUs. */
+export function processor(size: number, gpu: number): string {
   if (gpu === 0) return "100% CPU";
   if (gpu === size) return "100% GPU";
   if (gpu > size || size === 0) return "Unknown";
@@ -45,14 +47,15 @@ function processor(size: number, gpu: number): string {
   return `${cpu}%/${100 - cpu}% CPU/GPU`;
 }
 
-function until(expires: number): string {
+/** When a model goes, by milliseconds since 1970. */
+export function until(expires: number): string {
   return expires < Date.now() ? "Stopping..." : humanTime(expires, "Never");
 }
 
 export async function ps(context: Context, parsed: ParsedArguments): Promise<number> {
   const client = await context.client({ daemonless: false });
   const prefix = parsed.positionals[0];
-  const rows = models(await client.call("GET", "/api/ps"))
+  const rows = listOf((await client.call("GET", "/api/ps")).models)
     .filter(({ name }) => prefix === undefined || String(name).startsWith(prefix))
     .map((model) => [
       String(model.name),

@@ -100,7 +100,7 @@ async function run(world: World, command: string[], env: Record<string, string> 
   world.output = out;
 }
 
-/** Starts a server and waits until it tells its address. */
+/** Starts what runs until it is stopped, and waits until a server tells its address, or a table comes. */
 async function start(world: World, text: string): Promise<void> {
   let said = "";
   const child = Bun.spawn(["sh", "-ec", `exec ${text}`], {
@@ -117,9 +117,9 @@ async function start(world: World, text: string): Promise<void> {
   };
   void read(child.stdout);
   void read(child.stderr);
-  await until(`${text} tells its address`, () => {
+  await until(`${text} is up`, () => {
     if (child.exitCode !== null) throw new Error(`${text} ended: ${said}`);
-    return /(Listening on |^http:\/\/)127\.0\.0\.1:\d+/m.test(said);
+    return /(Listening on |^http:\/\/)127\.0\.0\.1:\d+|^NAME /m.test(said);
   });
 }
 

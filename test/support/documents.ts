@@ -3,7 +3,7 @@
  * links. A block may be marked by a comment in the line before it:
  *
  *     <!-- not run: REASON -->       it is checked for its syntax only
- *     <!-- runs until stopped -->    a server: it is started, and ended at the end of the page
+ *     <!-- runs until stopped -->    it is started, and ended at the end of the page
  *
  * The word after a block's language names a file that the block is the content of, or is `output`:
  * what the block before it prints, where `…` stands for anything.
