@@ -1,10 +1,11 @@
 /**
  * A long time of everything at once: `bun bench/soak.ts [--minutes 30] [--clients 16] [--kill-every 20]
- * [--models A.gguf,B.gguf] [--seed N]`. Clients ask, read, and often leave; runners are killed; two models
- * take turns because only one may be loaded. Every request must end in a final answer or a clear error;
- * at the end memory and file descriptors of the server are compared with those early in the run, and no
- * child may be left. Prints the figures; exit code 1 when one is wrong. Linux only. For a bound on memory:
- * `systemd-run --user --scope -p MemoryMax=1G bun bench/soak.ts`.
+ * [--memory MIB] [--models A.gguf,B.gguf] [--seed N]`. Clients ask, read, and often leave; runners are
+ * killed; two models take turns because only one may be loaded. Every request must end in a final answer or
+ * a clear error; at the end memory and file descriptors of the server are compared with those early in the
+ * run, and no child may be left. Prints the figures; exit code 1 when one is wrong. Linux only. `--memory`
+ * bounds server and runners together by a control group, where one may be made (as root, mostly); else
+ * `systemd-run --user --scope -p MemoryMax=1G bun bench/soak.ts` does.
  */
 import { readdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -16,6 +17,7 @@ import {
   startServer,
   testModel,
 } from "../test/support/executable.ts";
+import { memoryGroup } from "../test/support/memory-group.ts";
 import { randomNumbers } from "./leaving.ts";
 
 const { values } = parseArgs({
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "30" },
     clients: { type: "string", default: "16" },
     "kill-every": { type: "string", default: "20" },
+    memory: { type: "string" },
     models: { type: "string" },
     seed: { type: "string", default: "1" },
   },
@@ -45,7 +48,18 @@ function broken(why: string): void {
   complaints.set(why, (complaints.get(why) ?? 0) + 1);
 }
 
-await using server = await startServer({ env: { HUTCH_MAX_LOADED_MODELS: "1" } });
+await using group =
+  values.memory === undefined ? undefined : memoryGroup(Number(values.memory) * 2 ** 20);
+if (values.memory !== undefined && group === undefined) {
+  console.error(
+    "no control group can be made here: run it under systemd-run, see the top of this file",
+  );
+  process.exit(2);
+}
+await using server = await startServer({
+  env: { HUTCH_MAX_LOADED_MODELS: "1" },
+  prefix: group?.prefix ?? [],
+});
 for (const [i, path] of models.entries()) await createModel(server, `model${i}`, path);
 
 const end = performance.now() + minutes * 60_000;
@@ -126,10 +140,25 @@ async function sample(): Promise<Sample> {
   return { megabytes, descriptors: (await readdir(`/proc/${server.pid}/fd`)).length };
 }
 
-/** The figures early in the run: after 5 minutes, or a sixth of a shorter one. */
-async function early(): Promise<Sample> {
-  await Bun.sleep(Math.min(5, minutes / 6) * 60_000);
-  return sample();
+/** Where the two windows lie whose figures are compared: the fifth minute and the last one, or sixths. */
+const window = Math.min(1, minutes / 6) * 60_000;
+const begin = end - minutes * 60_000;
+const windows = { early: begin + Math.min(5 * 60_000, 2 * window), late: end };
+
+/** Means of a window that ends at a time: memory goes up and down with every collection of garbage. */
+async function average(until: number): Promise<Sample> {
+  await Bun.sleep(Math.max(0, until - window - performance.now()));
+  const samples: Sample[] = [];
+  while (performance.now() < until) {
+    samples.push(await sample());
+    await Bun.sleep(window / 60);
+  }
+  const mean = (of: (each: Sample) => number) =>
+    samples.reduce((sum, each) => sum + of(each), 0) / samples.length;
+  return {
+    megabytes: mean((each) => each.megabytes),
+    descriptors: mean((each) => each.descriptors),
+  };
 }
 
 async function minuteByMinute(): Promise<void> {
@@ -144,8 +173,14 @@ async function minuteByMinute(): Promise<void> {
 }
 
 const clients = Array.from({ length: Number(values.clients) }, client);
-const [before] = await Promise.all([early(), killer(), minuteByMinute(), ...clients]);
-const after = await sample();
+const [before, after] = await Promise.all([
+  average(windows.early),
+  average(windows.late),
+  killer(),
+  minuteByMinute(),
+  ...clients,
+]);
+const descriptors = (await sample()).descriptors;
 await server.stop("SIGTERM");
 const orphans: number[] = [];
 for (const pid of seen) if (await isRunning(pid)) orphans.push(pid);
@@ -154,7 +189,13 @@ const growth = (after.megabytes / before.megabytes - 1) * 100;
 console.log(
   `memory ${before.megabytes.toFixed(0)} MB early, ${after.megabytes.toFixed(0)} MB at the end (${growth.toFixed(1)} %)`,
 );
-console.log(`descriptors ${before.descriptors} early, ${after.descriptors} at the end`);
+console.log(
+  `descriptors ${before.descriptors.toFixed(0)} early, ${after.descriptors.toFixed(0)} late, ${descriptors} at the end`,
+);
+if (group !== undefined) {
+  const most = (group.used().most / 2 ** 20).toFixed(0);
+  console.log(`group: ${most} MB at most, ${group.killed()} killed for memory`);
+}
 console.log(`children left: ${orphans.length}; broken requests: ${outcomes.broken}`);
 for (const [why, count] of complaints) console.log(`  ${count} x ${why}`);
 const leaks = after.descriptors > before.descriptors + 2 * Number(values.clients);

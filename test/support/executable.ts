@@ -59,11 +59,20 @@ export interface TestServer extends AsyncDisposable {
 
 /** Starts `hutch serve` on a free port and waits until it says that it listens. */
 export async function startServer(
-  options: { home?: string; env?: Record<string, string>; flags?: readonly string[] } = {},
+  options: {
+    home?: string;
+    env?: Record<string, string>;
+    flags?: readonly string[];
+    /** Another executable than the one under test. */
+    binary?: string;
+    /** Arguments before its own, of a program that becomes it. */
+    prefix?: readonly string[];
+  } = {},
 ): Promise<TestServer> {
   const own = options.home === undefined ? await temporaryFolder() : undefined;
   const home = options.home ?? own?.path ?? "";
-  const child = Bun.spawn([executable, "serve", ...(options.flags ?? [])], {
+  const { binary = executable, flags = [], prefix = [] } = options;
+  const child = Bun.spawn([...prefix, binary, "serve", ...flags], {
     env: cleanEnvironment(home, { HUTCH_HOST: "127.0.0.1:0", ...options.env }),
     stdin: "ignore",
     stdout: "ignore",
