@@ -1,7 +1,19 @@
 /** What is left of a child with native code that ended by itself: how it ended, and what it said last. */
 
-export function howEnded(code: number | null, signal: number | string | null | undefined): string {
-  return signal === null || signal === undefined ? `exit status ${code}` : `signal ${signal}`;
+import { memoryKills } from "./memory-kills.ts";
+
+/**
+ * @param kills what `memoryKills` told when the child began: a SIGKILL after another one since is taken
+ * for one of those
+ */
+export function howEnded(
+  code: number | null,
+  signal: number | string | null | undefined,
+  kills: number,
+): string {
+  if (signal === null || signal === undefined) return `exit status ${code}`;
+  if (signal !== "SIGKILL" || memoryKills() === kills) return `signal ${signal}`;
+  return `signal ${signal}, out of memory: the system ended it`;
 }
 
 /** Where the runtime's own report of a crash begins: it speaks of Bun, and native code has ended. */

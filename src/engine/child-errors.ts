@@ -45,13 +45,14 @@ export function loadError(failure: Failure, log: string): Error {
   return failure.code === "model_load" ? new ModelLoadError(text) : toError(failure);
 }
 
-/** Why a child ended, with what native code said last. */
+/** Why a child ended, with what native code said last; `kills` as `howEnded` takes it. */
 export function crashText(
   code: number | null,
   signal: number | string | null,
   stderr: string,
+  kills: number,
 ): string {
-  const how = howEnded(code, signal);
+  const how = howEnded(code, signal, kills);
   const kept = lastWords(stderr);
   return `model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check hutch server logs for details: ${how}${kept === "" ? "" : `: ${kept}`}`;
 }

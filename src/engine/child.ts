@@ -6,6 +6,7 @@ import type { Subprocess } from "bun";
 import { EngineCrashedError, EngineError, errorMessage } from "../errors.ts";
 import { lastWords } from "../last-words.ts";
 import type { Logger } from "../logger.ts";
+import { memoryKills } from "../memory-kills.ts";
 import type { Checker } from "./checker.ts";
 import { crashText, loadError, toError } from "./child-errors.ts";
 import type {
@@ -23,7 +24,7 @@ import type {
 } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
 import { processState, residentBytes, watchLoad } from "./load-watch.ts";
-import { Command, checkMessage, decodeMessage, encodeMessage, Report } from "./protocol.ts";
+import { Command, checkMessage, encodeMessage, type Report, readReport } from "./protocol.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface ProcessEngineOptions {
@@ -43,7 +44,7 @@ export interface ProcessEngineOptions {
   /** Longest load without a sign of progress, milliseconds; 0 = any. */
   readonly loadStallMs: number;
   readonly logger: Logger;
-  /** Check every message against its schema: in tests and development. */
+  /** Check what is sent, too, against its schema: in tests and development. */
   readonly checkMessages?: boolean;
 }
 
@@ -65,6 +66,7 @@ export class Child implements LoadedModel {
   #since = 0;
   #vocabularyOnly = false;
   #ids = 0;
+  readonly #kills = memoryKills();
   /** Set when the child can serve no longer. */
   #over: Error | undefined;
   #disposed = false;
@@ -102,6 +104,10 @@ export class Child implements LoadedModel {
   /** Process id of the child, for tests and logs. */
   get pid(): number {
     return this.#process.pid;
+  }
+
+  residentBytes(): number | undefined {
+    return residentBytes(this.#process.pid)();
   }
 
   get info(): LoadedModelInfo {
@@ -294,9 +300,7 @@ export class Child implements LoadedModel {
   #receive(carried: unknown): void {
     this.#watchdog.heard();
     try {
-      const report = decodeMessage(carried) as Report;
-      if (this.#options.checkMessages) checkMessage(Report, report);
-      this.#take(report);
+      this.#take(readReport(carried));
     } catch (error) {
       this.#killedFor ??= `the runner sent a message that cannot be read: ${errorMessage(error)}`;
       this.#process.kill("SIGKILL");
@@ -351,7 +355,9 @@ export class Child implements LoadedModel {
     this.#watchdog.stop();
     this.#over = this.#disposed
       ? new EngineError("the model was unloaded")
-      : new EngineCrashedError(this.#killedFor ?? crashText(code, signal, this.#stderr));
+      : new EngineCrashedError(
+          this.#killedFor ?? crashText(code, signal, this.#stderr, this.#kills),
+        );
     if (!this.#disposed) {
       this.#options.logger.error("a runner ended by itself", {
         pid: this.#process.pid,

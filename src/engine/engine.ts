@@ -292,6 +292,8 @@ export interface LoadedModel extends AsyncDisposable {
    * text that is too long, `InvalidRequestError` for one without tokens, `EngineError`.
    */
   embed(texts: readonly string[], options: EmbedOptions, signal: AbortSignal): Promise<Embeddings>;
+  /** Resident memory of the process that holds the model; undefined where none does, or nobody tells. */
+  residentBytes(): number | undefined;
   /** Settles, never rejects, when the model can serve no longer: with the reason, or undefined after disposal. */
   readonly ended: Promise<Error | undefined>;
 }

@@ -355,6 +355,10 @@ class FakeModel implements LoadedModel {
     };
   }
 
+  residentBytes(): undefined {
+    return undefined;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over.abort(new EngineError("the model was unloaded"));
     this.#ended.resolve(undefined);

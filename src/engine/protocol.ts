@@ -1,7 +1,8 @@
 /**
  * Messages between a server and its runner children, one union each way. Requests carry an id of the
- * parent's; answers repeat it. Checked against these schemas in tests and development only
- * (`checkMessages`): a streamed token must not pay for it.
+ * parent's; answers repeat it. What a child sends is always checked, because its memory may be damaged:
+ * against these schemas, and what comes with every token by hand. What it is sent is checked in tests and
+ * development only (`checkMessages`).
  */
 import { type Static, type TSchema, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
@@ -150,27 +151,28 @@ const Logprob = t.Object({
   bytes: t.Array(t.Integer({ minimum: 0, maximum: 255 })),
 });
 
-const EventShape = t.Union([
-  t.Object({
-    type: t.Literal("text"),
-    text: t.String(),
-    logprobs: t.Optional(t.Array(t.Composite([Logprob, t.Object({ top: t.Array(Logprob) })]))),
-  }),
-  t.Object({
-    type: t.Literal("done"),
-    reason: t.Union([t.Literal("stop"), t.Literal("length")]),
-    promptTokens: t.Integer({ minimum: 0 }),
-    cachedTokens: t.Integer({ minimum: 0 }),
-    shiftedTokens: t.Integer({ minimum: 0 }),
-    promptNs: t.Integer({ minimum: 0 }),
-    evalTokens: t.Integer({ minimum: 0 }),
-    evalNs: t.Integer({ minimum: 0 }),
-    drafted: t.Optional(
-      t.Object({ tokens: t.Integer({ minimum: 0 }), accepted: t.Integer({ minimum: 0 }) }),
-    ),
-    context: t.Optional(Tokens),
-  }),
-]);
+const TextShape = t.Object({
+  type: t.Literal("text"),
+  text: t.String(),
+  logprobs: t.Optional(t.Array(t.Composite([Logprob, t.Object({ top: t.Array(Logprob) })]))),
+});
+
+const DoneShape = t.Object({
+  type: t.Literal("done"),
+  reason: t.Union([t.Literal("stop"), t.Literal("length")]),
+  promptTokens: t.Integer({ minimum: 0 }),
+  cachedTokens: t.Integer({ minimum: 0 }),
+  shiftedTokens: t.Integer({ minimum: 0 }),
+  promptNs: t.Integer({ minimum: 0 }),
+  evalTokens: t.Integer({ minimum: 0 }),
+  evalNs: t.Integer({ minimum: 0 }),
+  drafted: t.Optional(
+    t.Object({ tokens: t.Integer({ minimum: 0 }), accepted: t.Integer({ minimum: 0 }) }),
+  ),
+  context: t.Optional(Tokens),
+});
+
+const EventShape = t.Union([TextShape, DoneShape]);
 
 const Failure = t.Object({
   code: t.String(),
@@ -275,6 +277,32 @@ export function encodeMessage(message: Command | Report): unknown {
 /** @throws SyntaxError for a text that is no JSON */
 export function decodeMessage(carried: unknown): unknown {
   return typeof carried === "string" ? JSON.parse(carried) : carried;
+}
+
+/** Whether an entry of `events` is what a step brings for most requests, or an end without its context. */
+function isPlainEvent(entry: unknown): boolean {
+  if (!Array.isArray(entry) || entry.length !== 2 || !Number.isInteger(entry[0])) return false;
+  const event = entry[1] as Partial<Record<string, unknown>> | null | undefined;
+  if (event?.type === "done") return event.context === undefined && Value.Check(DoneShape, event);
+  return event?.type === "text" && typeof event.text === "string" && event.logprobs === undefined;
+}
+
+/** The reports that come with every token and every prompt, told without walking through the schemas. */
+function isPlainReport(report: unknown): report is Report {
+  const { type, id, events, tokens } = (report ?? {}) as Record<string, unknown>;
+  if (type === "events") return Array.isArray(events) && events.every(isPlainEvent);
+  return (
+    type === "tokens" &&
+    Number.isInteger(id) &&
+    Array.isArray(tokens) &&
+    tokens.every(Number.isInteger)
+  );
+}
+
+/** What a child sent. @throws SyntaxError, TypeError for what is no report */
+export function readReport(carried: unknown): Report {
+  const report = decodeMessage(carried);
+  return isPlainReport(report) ? report : (checkMessage(Report, report) as Report);
 }
 
 /** Throws a TypeError naming the first field that does not fit. */

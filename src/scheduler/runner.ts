@@ -150,6 +150,7 @@ export class Runner implements LoadedState {
       path: this.path,
       size: this.model.info.memory.total,
       sizeGpu: this.model.info.memory.gpu,
+      resident: this.model.residentBytes(),
       contextLength: this.#contextLength,
       expiresAt: this.#expiresAt,
       slots,

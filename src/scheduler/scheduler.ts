@@ -63,6 +63,8 @@ export interface RunningModel {
   readonly path: string;
   readonly size: number;
   readonly sizeGpu: number;
+  /** Resident memory of its process; undefined where that is not known. */
+  readonly resident: number | undefined;
   /** That of the latest lease. */
   readonly contextLength: number;
   /** Milliseconds since 1970; Infinity = for ever. */

@@ -7,6 +7,7 @@ import { Value } from "@sinclair/typebox/value";
 import { Native } from "../../ffi/native.ts";
 import { libraryFolder } from "../../ffi/unpack.ts";
 import { AppError, EngineError, errorMessage, GgufError } from "../errors.ts";
+import { goFirst } from "../memory-kills.ts";
 import { hashFile, type JobResult, type QuantizeJob, runFileJob } from "../model/jobs.ts";
 import { WorkerOrder, type WorkerReport } from "./protocol.ts";
 
@@ -56,6 +57,7 @@ function checkParent(parent: number): void {
 async function quantize(job: QuantizeJob, order: WorkerOrder, send: Send): Promise<JobResult> {
   const native = new Native(libraryFolder({ cacheFolder: undefined, ...order.libraries }));
   native.dieWithParent(order.parent);
+  goFirst();
   native.startQuantizing({ ...job, threads: order.threads });
   try {
     for (;;) {

@@ -11,6 +11,7 @@ import {
 } from "../errors.ts";
 import { howEnded, lastWords } from "../last-words.ts";
 import type { Logger } from "../logger.ts";
+import { memoryKills } from "../memory-kills.ts";
 import type { JobProgress, JobResult, JobRunner, ModelJob } from "../model/jobs.ts";
 import type { WorkerOrder, WorkerReport } from "./protocol.ts";
 
@@ -70,6 +71,7 @@ function toError(report: Extract<WorkerReport, { type: "failed" }>): Error {
 class Worker implements AsyncDisposable {
   readonly #process: Subprocess<"ignore", "ignore", "pipe">;
   readonly #logger: Logger;
+  readonly #kills = memoryKills();
   #waiting: WorkerReport[] = [];
   #wake = Promise.withResolvers<void>();
   #crash: Error | undefined;
@@ -121,7 +123,7 @@ class Worker implements AsyncDisposable {
   }
 
   #onExit(code: number | null, signal: number | string | null): void {
-    const how = howEnded(code, signal);
+    const how = howEnded(code, signal, this.#kills);
     const last = lastWords(this.#stderr);
     this.#crash = new EngineCrashedError(
       `the worker has unexpectedly stopped: ${how}${last === "" ? "" : `: ${last}`}`,

@@ -212,6 +212,10 @@ class ScriptedModel implements LoadedModel {
     this.#ended.resolve(reason);
   }
 
+  residentBytes(): undefined {
+    return undefined;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#engine.models.delete(this);
     this.#ended.resolve(undefined);

@@ -1,37 +1,61 @@
 /**
  * A runner that misbehaves as its argument says, for tests of the parent: `silent` loads and never
- * answers, `garbage` answers what is no message, `deaf` never says that it is ready, `exit` ends.
+ * answers, `deaf` never says that it is ready, `exit` ends, `noise` writes bytes that are no messages into
+ * the channel, `garbage` answers what is no report, the one of the number that follows.
  */
-import { type Command, decodeMessage } from "../../src/engine/protocol.ts";
+import { writeSync } from "node:fs";
+import { type Command, decodeMessage, type Report } from "../../src/engine/protocol.ts";
 
-const how = process.argv[2];
-const info = {
-  contextLength: 256,
-  trainedContextLength: 256,
-  slots: 1,
-  vocabularySize: 10,
-  addsBos: false,
-  embeddingLength: 4,
-  canShift: true,
-  memory: { total: 1, gpu: 0 },
+const [, , how, number = "0"] = process.argv;
+
+const ready: Report = {
+  type: "ready",
+  info: {
+    contextLength: 256,
+    trainedContextLength: 256,
+    slots: 1,
+    vocabularySize: 10,
+    addsBos: false,
+    embeddingLength: 4,
+    inputs: { images: false, sound: false },
+    canShift: true,
+    specialTokens: [],
+    memory: { total: 1, gpu: 0 },
+  },
 };
 
-process.on("disconnect", () => process.exit(0));
-process.on("message", (carried: unknown) => {
-  const message = decodeMessage(carried) as Command;
-  if (message.type === "load") {
-    if (how !== "deaf") process.send?.({ type: "ready", info });
-  } else if (how === "exit") process.exit(7);
-  else if (how === "garbage") {
-    for (const wrong of ["text", 7, { type: "unknown" }, { type: "events" }, null]) {
-      process.send?.(wrong);
+/** What a runner never sends; `id` is that of the request. */
+const garbage: readonly ((id: number) => unknown)[] = [
+  () => "text",
+  () => "{",
+  () => 7,
+  () => null,
+  () => ({ type: "unknown" }),
+  () => ({ type: "ready" }),
+  () => ({ type: "events" }),
+  (id) => ({ type: "events", events: [[id, null]] }),
+  (id) => ({ type: "events", events: [[id, { type: "text", text: 5 }]] }),
+  (id) => ({ type: "events", events: [[id, { type: "done" }]] }),
+  (id) => ({ type: "error", id }),
+  (id) => ({ type: "tokens", id, tokens: ["a"] }),
+  (id) => new Uint8Array(id + 1),
+];
+
+/** The channel to the parent, as Bun 1.4.5 hands it on. */
+const channel = Number(process.env.NODE_CHANNEL_FD);
+
+export const kindsOfGarbage: number = garbage.length;
+
+if (import.meta.main) {
+  process.on("disconnect", () => process.exit(0));
+  process.on("message", (carried: unknown) => {
+    const message = decodeMessage(carried) as Command;
+    if (message.type === "load") {
+      if (how !== "deaf") process.send?.(ready);
+    } else if (how === "exit") process.exit(7);
+    else if (how === "noise") writeSync(channel, new Uint8Array(4096).fill(0xa5));
+    else if (how === "garbage") {
+      process.send?.(garbage[Number(number)]?.("id" in message ? message.id : 0));
     }
-    process.send?.({
-      type: "events",
-      events: [
-        ["id" in message ? message.id : 0, { type: "text", text: 5 }],
-        [999, {}],
-      ],
-    });
-  }
-});
+  });
+}

@@ -187,8 +187,9 @@ export class Answers {
       .logprobs(row, token, top)
       .map(({ token: id, logprob }) => {
         const bytes = this.#model.piece(id, false);
-        // JSON has no infinity: what cannot come gets the least that APIs of this field write.
-        const finite = Math.max(logprob, leastLogprob);
+        // JSON has neither infinity nor what is no number (a broken model computes that): what cannot
+        // come gets the least that APIs of this field write.
+        const finite = Number.isNaN(logprob) ? leastLogprob : Math.max(logprob, leastLogprob);
         return {
           token: new TextDecoder().decode(bytes),
           logprob: finite,

@@ -7,6 +7,7 @@ import { facts, Native, type NativeModel } from "../../../ffi/native.ts";
 import { libraryFolder } from "../../../ffi/unpack.ts";
 import pin from "../../../vendor/llama.cpp/pin.json" with { type: "json" };
 import { AppError, errorMessage, ModelLoadError } from "../../errors.ts";
+import { goFirst } from "../../memory-kills.ts";
 import { version } from "../../version.ts";
 import type { LoadedModelInfo, LoadSpec } from "../engine.ts";
 import { type Command, decodeMessage, encodeMessage, type Report } from "../protocol.ts";
@@ -136,6 +137,7 @@ export function runRunner(): Promise<number> {
     try {
       native = new Native(libraryFolder({ cacheFolder: undefined, ...command.libraries }));
       native.dieWithParent(command.parent);
+      goFirst();
       const { size } = statSync(command.spec.path);
       model = loadModel(native, command.spec, size);
       if (command.spec.vocabularyOnly) {

@@ -87,6 +87,14 @@ function createGauges(running: () => readonly RunningModel[]): Gauge[] {
       "Bytes of a model's weights, cache and buffers.",
       (row) => row.size,
     ),
+    new Gauge(
+      "hutch_model_resident_bytes",
+      "Resident memory of a model's process, pages of its file included.",
+      () =>
+        running().flatMap(({ name, resident }) =>
+          resident === undefined ? [] : [{ labels: { model: name }, value: resident }],
+        ),
+    ),
     new Gauge("hutch_resident_memory_bytes", "Resident memory of the server's process.", () => [
       { labels: {}, value: process.memoryUsage.rss() },
     ]),

@@ -4,14 +4,15 @@ import { resolve } from "node:path";
 import { ProcessEngine } from "../../../src/engine/process.ts";
 import { EngineCrashedError } from "../../../src/errors.ts";
 import { silentLogger } from "../../../src/logger.ts";
+import { kindsOfGarbage } from "../../support/strange-runner.ts";
 import { loadSpec, request } from "./cases.ts";
 
 const script = resolve(import.meta.dir, "../../support/strange-runner.ts");
 const never = new AbortController().signal;
 
-function create(how: string, limits: { stallMs?: number; loadStallMs?: number } = {}) {
+function create(how: readonly string[], limits: { stallMs?: number; loadStallMs?: number } = {}) {
   return new ProcessEngine({
-    command: [process.execPath, script, how],
+    command: [process.execPath, script, ...how],
     env: process.env,
     libraries: { cacheFolder: undefined, tempFolder: "/tmp", libraryFolder: undefined },
     prefixCache: undefined,
@@ -32,7 +33,7 @@ async function failure(engine: ProcessEngine): Promise<unknown> {
 }
 
 test("a silent child with work is replaced, and its request ends with the reason", async () => {
-  await using engine = create("silent", { stallMs: 200 });
+  await using engine = create(["silent"], { stallMs: 200 });
   const error = await failure(engine);
   expect(error).toBeInstanceOf(EngineCrashedError);
   expect(String(error)).toMatch(/no progress for \d+ s with 1 running requests/);
@@ -40,22 +41,29 @@ test("a silent child with work is replaced, and its request ends with the reason
 });
 
 test("a child that never says that it is ready fails the load", async () => {
-  await using engine = create("deaf", { loadStallMs: 300 });
+  await using engine = create(["deaf"], { loadStallMs: 300 });
   await expect(engine.load(loadSpec("/no/file"), never)).rejects.toThrow(
     "timed out waiting for the model to load",
   );
 });
 
 test("a child that exits ends its request with the exit code", async () => {
-  await using engine = create("exit");
+  await using engine = create(["exit"]);
   const error = await failure(engine);
   expect(error).toBeInstanceOf(EngineCrashedError);
   expect(String(error)).toContain("exit status 7");
 });
 
-test("nonsense ends the child, not the server", async () => {
-  await using engine = create("garbage", { stallMs: 5000 });
-  const error = await failure(engine);
-  expect(error).toBeInstanceOf(EngineCrashedError);
-  expect(String(error)).toContain("message that cannot be read");
+for (const kind of Array(kindsOfGarbage).keys()) {
+  test(`nonsense (${kind}) ends the child, not the server`, async () => {
+    await using engine = create(["garbage", String(kind)], { stallMs: 5000 });
+    const error = await failure(engine);
+    expect(error).toBeInstanceOf(EngineCrashedError);
+    expect(String(error)).toContain("message that cannot be read");
+  });
+}
+
+test("bytes that are no messages end the child, not the server", async () => {
+  await using engine = create(["noise"], { stallMs: 500 });
+  expect(await failure(engine)).toBeInstanceOf(EngineCrashedError);
 });

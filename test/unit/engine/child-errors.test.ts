@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { crashText } from "../../../src/engine/child-errors.ts";
 import { lastWords } from "../../../src/last-words.ts";
+import { memoryKills } from "../../../src/memory-kills.ts";
 
 /** As Bun 1.4.5 ends a process whose native code aborts. */
 const report = `============================================================
@@ -22,7 +23,7 @@ const assertion = "llama.cpp/ggml/src/ggml-backend.cpp:205: GGML_ASSERT(buffer) 
 test("an assertion is told, not the runtime's opinion of it", () => {
   const stderr = `a warning\n${assertion}\n./libggml-base.so(+0x1)[0x2]\n./libc.so(abort)\n${report}`;
   expect(lastWords(stderr)).toBe(assertion);
-  expect(crashText(null, "SIGABRT", stderr)).toEndWith(`signal SIGABRT: ${assertion}`);
+  expect(crashText(null, "SIGABRT", stderr, 0)).toEndWith(`signal SIGABRT: ${assertion}`);
 });
 
 test("without an assertion the last lines are told", () => {
@@ -32,5 +33,11 @@ test("without an assertion the last lines are told", () => {
 
 test("of a child that said nothing only its end is told", () => {
   expect(lastWords(report)).toBe("");
-  expect(crashText(3, null, "")).toEndWith("for details: exit status 3");
+  expect(crashText(3, null, "", 0)).toEndWith("for details: exit status 3");
+});
+
+test("a child that was killed while the system killed for memory ran out of it", () => {
+  const killed = (before: number) => crashText(null, "SIGKILL", "", before);
+  expect(killed(memoryKills())).toEndWith("for details: signal SIGKILL");
+  expect(killed(memoryKills() - 1)).toEndWith("signal SIGKILL, out of memory: the system ended it");
 });

@@ -1,6 +1,11 @@
 /** How messages between a server and its runners travel. */
 import { describe, expect, test } from "bun:test";
-import { decodeMessage, encodeMessage, type Report } from "../../../src/engine/protocol.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Report,
+  readReport,
+} from "../../../src/engine/protocol.ts";
 
 describe("messages", () => {
   test("travel as text, and arrive as they were", () => {
@@ -28,4 +33,66 @@ describe("messages", () => {
   test("that are no JSON are refused", () => {
     expect(() => decodeMessage("text")).toThrow(SyntaxError);
   });
+});
+
+describe("a report", () => {
+  const done = {
+    type: "done",
+    reason: "stop",
+    promptTokens: 1,
+    cachedTokens: 0,
+    shiftedTokens: 0,
+    promptNs: 1,
+    evalTokens: 1,
+    evalNs: 1,
+  } as const;
+  const good: readonly Report[] = [
+    { type: "progress" },
+    { type: "tokens", id: 1, tokens: [] },
+    { type: "tokens", id: 1, tokens: [1, 2] },
+    { type: "events", events: [] },
+    {
+      type: "events",
+      events: [
+        [0, { type: "text", text: "a" }],
+        [1, done],
+        [2, { ...done, context: [1, 2] }],
+        [3, { type: "text", text: "a", logprobs: [] }],
+      ],
+    },
+  ];
+  for (const report of good) {
+    test(`is taken: ${JSON.stringify(report)}`, () => {
+      expect(readReport(encodeMessage(report))).toEqual(report);
+    });
+  }
+
+  const wrong: readonly unknown[] = [
+    null,
+    7,
+    [],
+    {},
+    { type: "unknown" },
+    { type: "ready" },
+    { type: "tokens", id: 1, tokens: [1.5] },
+    { type: "tokens", id: 1, tokens: "12" },
+    { type: "tokens", tokens: [1] },
+    { type: "error", id: 1 },
+    { type: "events" },
+    { type: "events", events: {} },
+    { type: "events", events: [null] },
+    { type: "events", events: [[1]] },
+    { type: "events", events: [[1, null]] },
+    { type: "events", events: [["1", { type: "text", text: "a" }]] },
+    { type: "events", events: [[1, { type: "text", text: 5 }]] },
+    { type: "events", events: [[1, { type: "text", text: "a", logprobs: [null] }]] },
+    { type: "events", events: [[1, { type: "done" }]] },
+    { type: "events", events: [[1, { ...done, evalTokens: -1 }]] },
+    { type: "events", events: [[1, { ...done, context: ["a"] }]] },
+  ];
+  for (const report of wrong) {
+    test(`is refused: ${JSON.stringify(report)}`, () => {
+      expect(() => readReport(JSON.stringify(report))).toThrow(TypeError);
+    });
+  }
 });

@@ -45,6 +45,7 @@ function loadedModel(spec: LoadSpec): { model: LoadedModel; handle: LoadedHandle
     generate: refuse,
     embed: refuse,
     check: refuse,
+    residentBytes: () => 4096,
     ended: ended.promise,
     async [Symbol.asyncDispose]() {
       handle.disposed = true;

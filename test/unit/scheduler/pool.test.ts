@@ -113,6 +113,7 @@ describe("loading", () => {
         path: "/blobs/a",
         size: 1000,
         sizeGpu: 0,
+        resident: 4096,
         contextLength: 4096,
         expiresAt: clock.now() + 300_000,
         slots: 4,
