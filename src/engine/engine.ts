@@ -122,10 +122,17 @@ export interface ConstraintUse extends Constraint {
    */
   readonly thinking?: { readonly open: string; readonly close: string; readonly opened: boolean };
   /**
-   * Given: text is free, but after each such tag the constraint holds until its grammar ends; with
-   * `atStart` only where the answer begins with the tag.
+   * Given: text is free, but after each of these tags the constraint holds until its grammar ends; with
+   * `atStart` only where the answer begins with the tag. `before` is the end of the prompt that may be
+   * the beginning of a tag. `next` says what follows: free text as soon as the grammar is fulfilled, or
+   * only when it lets nothing more come (`message`), or nothing, so that the answer ends with it.
    */
-  readonly tag?: { readonly text: string; readonly atStart: boolean };
+  readonly tag?: {
+    readonly texts: readonly string[];
+    readonly atStart: boolean;
+    readonly before: string;
+    readonly next: "text" | "message" | "end";
+  };
 }
 
 /** A rule that a schema cannot be held to, or that a text breaks. */

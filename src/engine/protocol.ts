@@ -50,7 +50,14 @@ const ConstraintUseShape = t.Object({
       opened: t.Boolean(),
     }),
   ),
-  tag: t.Optional(t.Object({ text: t.String({ minLength: 1 }), atStart: t.Boolean() })),
+  tag: t.Optional(
+    t.Object({
+      texts: t.Array(t.String({ minLength: 1 }), { minItems: 1 }),
+      atStart: t.Boolean(),
+      before: t.String(),
+      next: t.Union([t.Literal("text"), t.Literal("message"), t.Literal("end")]),
+    }),
+  ),
 });
 
 const SamplingShape = t.Object({

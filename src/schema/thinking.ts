@@ -11,6 +11,8 @@ interface Marks {
   readonly close: string;
   /** The output begins inside, whatever the prompt says. */
   readonly inside?: boolean;
+  /** What a prompt may write behind the opening. */
+  readonly label?: string;
 }
 
 const common: Marks = { open: "<think>", close: "</think>" };
@@ -20,7 +22,7 @@ const inside: Marks = { ...common, inside: true };
 const marks: Readonly<Record<string, Marks>> = {
   harmony: { open: "<|channel|>", close: "<|channel|>final<|message|>", inside: true },
   cohere: { open: "<|START_THINKING|>", close: "<|START_RESPONSE|>", inside: true },
-  gemma4: { open: "<|channel>", close: "<channel|>" },
+  gemma4: { open: "<|channel>", close: "<channel|>", label: "thought" },
   ministral: { open: "[THINK]", close: "[/THINK]" },
   deepseek3: inside,
   cogito: inside,
@@ -47,8 +49,9 @@ export function thinkingSpan(
 ): ThinkingSpan | undefined {
   const found: Marks | undefined = parser === undefined ? tags : (marks[parser] ?? common);
   if (found === undefined) return undefined;
-  const { open, close } = found;
-  return { open, close, opened: found.inside === true || prompt.trimEnd().endsWith(open) };
+  const { open, close, inside = false, label = "" } = found;
+  const end = prompt.trimEnd();
+  return { open, close, opened: inside || end.endsWith(open) || end.endsWith(`${open}${label}`) };
 }
 
 /** The part of a model's text that its constraint is about. */

@@ -58,7 +58,7 @@ function readCall(body: string): ParsedCall[] {
 export const functiongemma: NamedParser = {
   tools: true,
   thinking: false,
-  preserved: ["<start_function_call>", "<end_function_call>"],
+  preserved: ["<start_function_call>", "<end_function_call>", quote],
   create: () =>
     new MarkedParser({
       sections: [

@@ -45,6 +45,7 @@ export class SlotConstraint {
     this.#held = held;
     if (use.thinking === undefined) this.#phase = this.#answerPhase();
     else this.#phase = use.thinking.opened ? "thinking" : "begins";
+    if (this.#phase === "free") this.#seen = use.tag?.before ?? "";
     if (this.#phase === "held") this.#constrain();
   }
 
@@ -74,7 +75,7 @@ export class SlotConstraint {
     if (this.#phase === "held" || this.#phase === "done") return;
     this.#seen += this.#last;
     if (this.#phase === "begins") this.#noteBeginning(token);
-    if (this.#phase === "thinking") this.#border(this.#use.thinking?.close ?? "");
+    if (this.#phase === "thinking") this.#border([this.#use.thinking?.close ?? ""]);
     if (this.#phase === "free") this.#lookForTag();
   }
 
@@ -84,8 +85,10 @@ export class SlotConstraint {
    */
   settle(): boolean {
     if (this.#phase !== "held") return false;
-    if (this.#use.tag === undefined) return this.#sampler.over;
-    if (this.#sampler.whole) this.#lift(this.#last.replace(/^[\s\S]*[}\])>]/, ""));
+    const { next = "end" } = this.#use.tag ?? {};
+    if (next === "end") return this.#sampler.over;
+    const fulfilled = next === "text" ? this.#sampler.whole : this.#sampler.over;
+    if (fulfilled) this.#lift(this.#last.replace(/^[\s\S]*[}\])>]/, ""));
     return false;
   }
 
@@ -117,21 +120,24 @@ export class SlotConstraint {
   }
 
   #lookForTag(): void {
-    const { text, atStart } = this.#use.tag ?? { text: "", atStart: false };
+    const { texts, atStart } = this.#use.tag ?? { texts: [], atStart: false };
     const start = this.#seen.trimStart();
-    const elsewhere = !text.startsWith(start) && !start.startsWith(text);
-    if (atStart && elsewhere) this.#phase = "done";
-    else this.#border(text);
+    const begins = texts.some((text) => text.startsWith(start) || start.startsWith(text));
+    if (atStart && !begins) this.#phase = "done";
+    else this.#border(texts);
   }
 
-  /** Looks for the text that ends a free phase; what stands behind it in the same token counts. */
-  #border(text: string): void {
-    const at = this.#seen.indexOf(text);
-    if (at < 0) {
-      this.#seen = this.#seen.slice(-text.length);
+  /** Looks for texts that end a free phase; what stands behind one in the same token counts. */
+  #border(texts: readonly string[]): void {
+    const ends = texts.flatMap((text) => {
+      const at = this.#seen.indexOf(text);
+      return at < 0 ? [] : [at + text.length];
+    });
+    if (ends.length === 0) {
+      this.#seen = this.#seen.slice(-Math.max(...texts.map(({ length }) => length)));
       return;
     }
-    const rest = this.#seen.slice(at + text.length);
+    const rest = this.#seen.slice(Math.min(...ends));
     this.#seen = "";
     const ofThinking = this.#phase === "thinking";
     this.#phase = ofThinking ? this.#answerPhase() : "held";

@@ -5,6 +5,12 @@ import { callGrammar } from "../../schema/calls/grammar.ts";
 import type { ServerDeps } from "../deps.ts";
 import type { OutputReader } from "./output.ts";
 
+/** Which texts are control tokens of a model: grammars over texts cannot write them, but by number. */
+function controlTokens(model: LoadedModel): (text: string) => number | undefined {
+  const { specialTokens } = model.info;
+  return (text) => specialTokens.find((token) => !token.added && token.text === text)?.id;
+}
+
 /**
  * The constraint of an answer that may call tools; undefined where the form of calls is not known, or
  * the engine cannot take the tools' schemas: then calls are free, as they are everywhere else.
@@ -18,18 +24,19 @@ export async function strictTools(
   if (calls === undefined) return undefined;
   const { syntax, tools } = calls;
   const span =
-    thinking === undefined
+    thinking === undefined || syntax.inThought
       ? {}
       : { thinking: { ...thinking, close: syntax.thoughtEnd ?? thinking.close } };
-  const tag = { text: syntax.tag, atStart: syntax.atStart };
+  const { tags: texts, atStart, before = "", next = "text" } = syntax;
+  const control = controlTokens(model);
   for (const lenient of [false, true]) {
-    const text = callGrammar(syntax, tools, lenient);
-    if (text === undefined) return undefined;
+    const text = callGrammar(syntax, tools, { lenient, control });
+    if (text === undefined) continue;
     const constraint = { kind: "lark", text } as const;
     try {
       const { level, reason } = await model.check(constraint, [], signal);
       if (level !== "refused") {
-        return { ...constraint, tag, ...span };
+        return { ...constraint, tag: { texts, atStart, before, next }, ...span };
       }
       deps.logger.debug("calls are not strict", { lenient, reason: reason?.reason });
     } catch (error) {

@@ -22,6 +22,16 @@ test("marks of built-in parsers", () => {
   });
 });
 
+test("Gemma's prompts may have opened the channel of thoughts with its label", () => {
+  for (const [prompt, opened] of [
+    ["<|channel>thought\n", true],
+    ["<|channel>", true],
+    ["<|turn>model\n", false],
+  ] as const) {
+    expect(thinkingSpan("gemma4", undefined, prompt)).toMatchObject({ opened });
+  }
+});
+
 test("what is judged is the part behind the thinking", () => {
   const span = (opened: boolean) => ({ ...tags, opened });
   expect(constrainedPart("{}", undefined)).toBe("{}");
