@@ -45,13 +45,20 @@ export class Client {
     this.takeFile = takeFile;
   }
 
-  async #send(method: string, path: string, body: unknown, init: RequestInit): Promise<Response> {
+  async #send(
+    method: string,
+    path: string,
+    body: unknown,
+    init: RequestInit,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
     const request = new Request(this.#base + path, {
       method,
       headers: {
         "content-type": "application/json",
         accept: "application/json",
         "user-agent": `hutch/${version} (${process.arch} ${process.platform})`,
+        ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...init,
@@ -104,7 +111,8 @@ export class Client {
 
   /** The objects of a stream. @throws ServerError, also for an error line in mid-stream */
   async *stream(path: string, body: unknown, signal?: AbortSignal): AsyncGenerator<Json> {
-    const response = await this.#send("POST", path, body, signal === undefined ? {} : { signal });
+    const init = signal === undefined ? {} : { signal };
+    const response = await this.#send("POST", path, body, init, { "x-hutch-extras": "errors" });
     if (!response.ok) {
       const reason = statusTexts[response.status] ?? response.statusText;
       const text = errorText(await response.text());
@@ -117,7 +125,8 @@ export class Client {
     for await (const line of linesOf(response)) {
       const object = objectOf(line, response.status);
       if (typeof object.error === "string" && object.error !== "") {
-        throw new ServerError(object.error, response.status);
+        const kind = typeof object.code === "string" ? object.code : undefined;
+        throw new ServerError(object.error, response.status, kind);
       }
       yield object;
     }
@@ -128,6 +137,7 @@ const statusTexts: Readonly<Record<number, string>> = {
   400: "Bad Request",
   403: "Forbidden",
   404: "Not Found",
+  409: "Conflict",
   499: "",
   500: "Internal Server Error",
   501: "Not Implemented",

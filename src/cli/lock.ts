@@ -71,11 +71,16 @@ export async function pullFrozen(context: Context, parsed: ParsedArguments): Pro
       String(digest),
     ]),
   );
-  for (const { name, digest } of wanted) {
+  for (const { name, digest, shards } of wanted) {
     if (there.get(name) === digest) continue;
     using progress = new Progress(context, { quiet: isOn(parsed, "quiet") });
     const insecure = isOn(parsed, "insecure");
-    await pullModel(client, progress, { model: name, insecure, digest });
+    await pullModel(client, progress, {
+      model: name,
+      insecure,
+      digest,
+      ...(shards === undefined ? {} : { shards }),
+    });
   }
   return exitCodes.ok;
 }

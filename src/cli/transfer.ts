@@ -15,6 +15,8 @@ export async function pullModel(
     readonly insecure: boolean;
     /** What the manifest must hash to. */
     readonly digest?: string;
+    /** Digests of the files that the hub must have, where it keeps the model in shards. */
+    readonly shards?: readonly string[];
   },
 ): Promise<void> {
   const lines = client.stream("/api/pull", body);

@@ -1,12 +1,9 @@
 /** `hutch verify [MODEL]`: hashes again what the store holds; `--repair` pulls what is damaged. */
 import { renameSync, rmSync } from "node:fs";
 import { errorMessage, ModelNotFoundError } from "../errors.ts";
-import { silentLogger } from "../logger.ts";
 import { humanBytes } from "../model/human.ts";
-import { displayName, type ModelName } from "../model/name.ts";
+import { displayName, fullName, type ModelName } from "../model/name.ts";
 import { drift } from "../model/pinned.ts";
-import { pullModel } from "../model/registry/pull.ts";
-import { createTransfers } from "../model/registry/transfers.ts";
 import type { Store } from "../model/store.ts";
 import { type BlobVerdict, modelsOf, planVerification, verifyBlob } from "../model/verify.ts";
 import { isOn, type ParsedArguments } from "./arguments.ts";
@@ -15,6 +12,7 @@ import { exitCodes } from "./exit-codes.ts";
 import { nameArgument, storeWith } from "./local-store.ts";
 import { readLock } from "./lock.ts";
 import { Progress } from "./terminal/progress.ts";
+import { pullModel } from "./transfer.ts";
 
 /** @throws ModelNotFoundError */
 function requireModel(store: Store, name: ModelName, text: string): void {
@@ -85,7 +83,6 @@ async function repair(
   bad: readonly BlobVerdict[],
   models: readonly ModelName[],
 ): Promise<number> {
-  const transfers = createTransfers(store, context.config, silentLogger);
   const aside = bad
     .filter(({ state }) => state === "damaged")
     .map(({ digest }) => ({
@@ -95,20 +92,12 @@ async function repair(
   for (const { path, moved } of aside) renameSync(path, moved);
   let failed = 0;
   const insecure = isOn(parsed, "insecure");
-  const { signal } = new AbortController();
+  // By the application, which knows the embedded model and merges shards.
+  const client = await context.client({ daemonless: true, never: true });
   for (const name of models) {
     try {
       using progress = new Progress(context, { quiet: isOn(parsed, "quiet") });
-      for await (const { status, digest, total, completed = 0 } of pullModel({
-        transfers,
-        store,
-        name,
-        insecure,
-        signal,
-      })) {
-        if (digest === undefined) progress.status(status);
-        else progress.transfer(digest, status, completed, total ?? 0);
-      }
+      await pullModel(client, progress, { model: fullName(name), insecure });
       context.out(`repaired ${displayName(name)}\n`);
     } catch (error) {
       failed++;

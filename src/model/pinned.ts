@@ -5,9 +5,9 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { LockError, ModelNotFoundError } from "../errors.ts";
-import { commitOf } from "./commits.ts";
 import { digestOf } from "./digest.ts";
 import { displayName, fullName, parseName } from "./name.ts";
+import { Origin, originOf } from "./origins.ts";
 import type { Store } from "./store.ts";
 
 const hex = t.String({ pattern: "^[0-9a-f]{64}$" });
@@ -24,8 +24,8 @@ export const LockedModel = t.Object({
   name: t.String(),
   /** SHA-256 of the manifest, as `hutch list` shows its beginning. */
   digest: hex,
-  /** Of the hub's repository that it came from. */
-  commit: t.Optional(t.String({ pattern: "^[0-9a-f]{40}$" })),
+  /** Of the hub's repository that it came from, and the hub's files where it was merged of them. */
+  ...Origin.properties,
   /** Layers in order, then the configuration. */
   blobs: t.Array(LockedBlob),
 });
@@ -41,11 +41,10 @@ export function lockModel(store: Store, text: string): LockedModel {
   if (found === undefined) throw new ModelNotFoundError(`model "${text}" is not in the store`);
   const { config, layers } = found.manifest;
   const blobs = [...layers, ...(config === undefined ? [] : [config])];
-  const commit = commitOf(store, found.digest);
   return {
     name: fullName(found.name),
     digest: found.digest,
-    ...(commit === undefined ? {} : { commit }),
+    ...originOf(store, found.digest),
     blobs: blobs.map(({ mediaType, digest: blob, size }) => ({ mediaType, digest: blob, size })),
   };
 }
@@ -75,7 +74,7 @@ export function parseLock(text: string, file: string): Lock {
 
 /** A short text that changes when any content does, and only then: a key for caches of pipelines. */
 export function lockKey(lock: Lock): string {
-  const contents = lock.models.map(({ commit: _, ...model }) => model);
+  const contents = lock.models.map(({ commit: _, shards: __, ...model }) => model);
   const pinned = withModels({ version: 1, models: [] }, contents);
   const bytes = new TextEncoder().encode(renderLock(pinned));
   return `hutch-models-${digestOf(bytes).slice("sha256:".length, "sha256:".length + 16)}`;

@@ -155,6 +155,18 @@ describe("an answer that breaks its form", () => {
     expect(lines.filter((line) => (line as { done?: boolean }).done)).toEqual([]);
   });
 
+  test("tells the kind of an error in mid-stream to clients that ask for it", async () => {
+    judgeAs("validated");
+    answers("bad");
+    const body = { model: "m", prompt: "x", format: {} };
+    const headers = { "x-hutch-extras": "errors" };
+    const text = await (await application.send("POST", "/api/generate", body, headers)).text();
+    expect(JSON.parse(text.trimEnd().split("\n").at(-1) ?? "")).toEqual({
+      error: 'the answer does not keep to its format: at "/a": "not": a string',
+      code: "format",
+    });
+  });
+
   test("cut by its length says what is wrong, to clients that ask for more than Ollama's", async () => {
     judgeAs("enforced");
     application.engine.answers = [{ steps: ["bad"], reason: "length" }];

@@ -73,7 +73,7 @@ describe("a commit that comes with the manifest", () => {
   test("is forgotten after its model", async () => {
     telling(commits[0]);
     await pull();
-    const folder = join(application.store.root, "hutch/commits");
+    const folder = join(application.store.root, "hutch/origins");
     expect(readdirSync(folder)).toHaveLength(1);
     await application.send("DELETE", "/api/delete", { model: name });
     const other = { mediaType: "application/vnd.ollama.image.system", content: new Uint8Array(3) };

@@ -1,10 +1,15 @@
 /** Models that a hub keeps in shards (registry.md 9): pulled by its own API, made into one file. */
 import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { lockModel } from "../../src/model/pinned.ts";
+import { Client } from "../../src/cli/client.ts";
+import { exitCodeOf, exitCodes } from "../../src/cli/exit-codes.ts";
+import { errorMessage } from "../../src/errors.ts";
+import { parseDigest } from "../../src/model/digest.ts";
+import { lockModel, parseLock, renderLock } from "../../src/model/pinned.ts";
 import { chooseShards, type HubTree } from "../../src/model/registry/hub.ts";
 import type { Application } from "../support/application.ts";
+import { runOn, testContext } from "../support/command-line.ts";
 import { type FakeRegistry, ranged, sha256 } from "../support/fake-registry.ts";
 import { ggufBytes } from "../support/gguf.ts";
 import { withRegistry } from "../support/with-registry.ts";
@@ -14,6 +19,8 @@ let registry: FakeRegistry;
 withRegistry({}, (scene) => {
   ({ application, registry } = scene);
 });
+
+const model = () => `${registry.host}/u/m:q8_0`;
 
 const shard = (index: number, tensors: Record<string, number[]>) =>
   ggufBytes({
@@ -55,7 +62,7 @@ function actAsHub(list: unknown = tree): void {
 
 test("the shards of a quantisation are pulled and become one model", async () => {
   actAsHub();
-  const name = `${registry.host}/u/m:q8_0`;
+  const name = model();
   const lines = (await application.lines("/api/pull", { model: name, insecure: true })) as {
     status: string;
     digest?: string;
@@ -73,7 +80,116 @@ test("the shards of a quantisation are pulled and become one model", async () =>
   const left = readdirSync(join(application.store.root, "blobs"));
   const shards = Object.values(files).map((content) => sha256(content).replace(":", "-"));
   expect(left.filter((file) => shards.includes(file))).toEqual([]);
-  expect(lockModel(application.store, name).commit).toBe(commit);
+  const digests = Object.values(files).map((content) => sha256(content));
+  expect(lockModel(application.store, name)).toMatchObject({ commit, shards: digests });
+});
+
+/** Runs a command line on the application; returns its exit code, and the error it ended with. */
+async function hutch(...argv: string[]): Promise<[code: number, said: string]> {
+  const client = new Client("http://localhost", (request) => application.app.handle(request));
+  const context = {
+    ...testContext({ env: { HOME: application.home } }),
+    client: async () => client,
+  };
+  const [name = "", ...rest] = argv;
+  try {
+    return [await runOn(context, name, [...rest, "--lock-file", lockFile()]), context.printed.out];
+  } catch (error) {
+    return [exitCodeOf(error, true), errorMessage(error)];
+  }
+}
+
+const lockFile = () => join(application.home, "models.lock");
+const frozen = () => hutch("pull", "--frozen", "--insecure");
+const blobRequests = () => registry.seen.filter(({ path }) => path.includes("/resolve/")).length;
+
+/** Pulls the model, locks it and removes it again. */
+async function lockAndForget(): Promise<void> {
+  actAsHub();
+  await application.lines("/api/pull", { model: model(), insecure: true });
+  expect((await hutch("lock", model()))[0]).toBe(exitCodes.ok);
+  await application.send("DELETE", "/api/delete", { model: model() });
+}
+
+test("pull --frozen makes what is locked of the same shards again", async () => {
+  await lockAndForget();
+  expect(await hutch("verify", "--lock")).toEqual([
+    exitCodes.drift,
+    `missing ${model()}\n0 models, 0 blobs, 0 B: all sound\n`,
+  ]);
+  const before = lockModelText();
+  expect(await frozen()).toEqual([exitCodes.ok, ""]);
+  expect((await hutch("verify", "--lock"))[0]).toBe(exitCodes.ok);
+  expect((await hutch("lock", model()))[0]).toBe(exitCodes.ok);
+  expect(lockModelText()).toBe(before);
+  const asked = registry.seen.length;
+  expect(await frozen()).toEqual([exitCodes.ok, ""]);
+  expect(registry.seen.length).toBe(asked);
+});
+
+const lockModelText = () => readFileSync(lockFile(), "utf8");
+
+const third = entry("Q8_0/m-Q8_0-00002-of-00002.gguf", shard(1, { "output_norm.weight": [16] }));
+const digits = (each: typeof third | undefined) => each?.lfs.oid.slice(0, 12);
+test.each([
+  [
+    "another shard",
+    [tree[0], third],
+    `${digits(third)} as m-Q8_0-00002-of-00002.gguf, locked is ${digits(tree[1])}`,
+  ],
+  [
+    "another number of shards",
+    tree
+      .map((each) => ({ ...each, path: each.path.replace("00002.gguf", "00003.gguf") }))
+      .concat({
+        ...third,
+        path: "Q8_0/m-Q8_0-00003-of-00003.gguf",
+      }),
+    "the model in 3 shards, locked is 2",
+  ],
+])("%s than is locked is refused before it is downloaded", async (_, list, reason) => {
+  await lockAndForget();
+  actAsHub(list);
+  const before = blobRequests();
+  expect(await frozen()).toEqual([
+    exitCodes.drift,
+    `409 Conflict: pull "${model()}": the registry has ${reason}`,
+  ]);
+  expect(blobRequests()).toBe(before);
+});
+
+test("a lock of one file does not take shards, nor a lock of shards one file", async () => {
+  await lockAndForget();
+  const { models } = parseLock(lockModelText(), "");
+  const unsharded = models.map(({ shards: _, ...one }) => one);
+  writeFileSync(lockFile(), renderLock({ version: 1, models: unsharded }));
+  expect((await frozen())[1]).toEndWith("the registry has the model in 2 shards, locked is none");
+  writeFileSync(lockFile(), renderLock({ version: 1, models }));
+  registry.intercept = () => undefined;
+  registry.publish("u/m", [], "q8_0");
+  expect((await frozen())[1]).toMatch(/the registry has [0-9a-f]{12}, locked is [0-9a-f]{12}$/);
+});
+
+test("shards that would make another model than is locked make none", async () => {
+  await lockAndForget();
+  const { models } = parseLock(lockModelText(), "");
+  const other = models.map((one) => ({ ...one, digest: "f".repeat(64) }));
+  writeFileSync(lockFile(), renderLock({ version: 1, models: other }));
+  const [code, said] = await frozen();
+  expect(code).toBe(exitCodes.drift);
+  expect(said).toMatch(/: this hutch makes [0-9a-f]{12} of its files, locked is f{12}$/);
+  expect(application.store.names()).toEqual([]);
+});
+
+test("verify --repair pulls and merges shards again", async () => {
+  actAsHub();
+  await application.lines("/api/pull", { model: model(), insecure: true });
+  const [layer] = lockModel(application.store, model()).blobs;
+  writeFileSync(application.store.blobPath(parseDigest(layer?.digest ?? "")), "damaged");
+  expect((await hutch("verify"))[0]).toBe(exitCodes.error);
+  const [code, said] = await hutch("verify", "--repair", "--insecure");
+  expect([code, said.split("\n").at(-2)]).toEqual([exitCodes.ok, `repaired ${model()}`]);
+  expect((await hutch("verify"))[0]).toBe(exitCodes.ok);
 });
 
 test.each([

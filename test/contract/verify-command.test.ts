@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArguments } from "../../src/cli/arguments.ts";
+import { Client } from "../../src/cli/client.ts";
 import { commands, findCommand } from "../../src/cli/commands.ts";
 import type { Application } from "../support/application.ts";
 import { testContext } from "../support/command-line.ts";
@@ -19,7 +20,11 @@ withRegistry({}, (scene) => {
 async function hutch(...argv: string[]): Promise<[code: number, out: string]> {
   const command = findCommand(argv[0] ?? "");
   if (command === undefined) throw new Error(`no command ${argv[0]}`);
-  const context = testContext({ env: { HOME: application.home } });
+  const client = new Client("http://localhost", (request) => application.app.handle(request));
+  const context = {
+    ...testContext({ env: { HOME: application.home } }),
+    client: async () => client,
+  };
   const code = await command.run(context, parseArguments(command, argv.slice(1)), commands);
   return [code, context.printed.out];
 }

@@ -3,13 +3,13 @@
  * template, system, parameters, messages, licences. Blobs first, configuration next, manifest last: a
  * manifest never names what is not there, and nothing is visible when an error came first.
  */
-import { ModelNameError } from "../../errors.ts";
-import { parseDigest } from "../digest.ts";
+import { LockError, ModelNameError } from "../../errors.ts";
+import { digestOf, parseDigest } from "../digest.ts";
 import { goJson } from "../gojson.ts";
-import { renderConfig } from "../manifest.ts";
+import { type Layer, renderConfig, renderManifest } from "../manifest.ts";
 import { mediaTypes } from "../media-types.ts";
 import { loadStoredModel } from "../model.ts";
-import { type ModelName, parseReference } from "../name.ts";
+import { displayName, type ModelName, parseReference } from "../name.ts";
 import type { Store } from "../store.ts";
 import { addAdapters } from "./adapters.ts";
 import { finalConfig, stopTexts } from "./config.ts";
@@ -45,9 +45,20 @@ export async function* createModel(
   const config = finalConfig(parts.config, request);
   const { layer } = store.putBytes(renderConfig(config), mediaTypes.config);
   tools.signal.throwIfAborted();
+  if (request.digest !== undefined) checkMade(name, request.digest, layer, parts.layers);
   yield { status: "writing manifest" };
   store.writeManifest(name, layer, parts.layers, lease);
   yield { status: "success" };
+}
+
+/** @throws LockError when what was made is not what is pinned */
+function checkMade(name: ModelName, locked: string, config: Layer, layers: readonly Layer[]): void {
+  const bytes = new TextEncoder().encode(renderManifest(config, layers));
+  const made = digestOf(bytes).slice("sha256:".length);
+  if (made === locked) return;
+  throw new LockError(
+    `make "${displayName(name)}": this hutch makes ${made.slice(0, 12)} of its files, locked is ${locked.slice(0, 12)}`,
+  );
 }
 
 async function* baseParts(

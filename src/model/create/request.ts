@@ -26,6 +26,8 @@ export interface CreateRequest {
   readonly requires?: string;
   readonly quantize?: string;
   readonly info?: Readonly<Record<string, unknown>>;
+  /** SHA-256 that the manifest must have, 64 hex digits; with another one no model is made. */
+  readonly digest?: string;
   /** Makes a stub that stands for a model on another host. */
   readonly remoteHost?: string;
 }

@@ -6,8 +6,8 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { isAbortError, RegistryError } from "../../errors.ts";
-import { isCommit } from "../commits.ts";
 import { parseShardName } from "../name.ts";
+import { isCommit } from "../origins.ts";
 import { readBody } from "./exchange.ts";
 import type { RemoteBlob } from "./remote-manifest.ts";
 import type { RegistrySession } from "./session.ts";

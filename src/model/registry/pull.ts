@@ -3,11 +3,11 @@
  * when every blob it names is there with the right digest.
  */
 import { errorMessage, isAbortError, LockError, RegistryError } from "../../errors.ts";
-import { keepCommit } from "../commits.ts";
 import { type Digest, digestOf } from "../digest.ts";
 import { displayName, type ModelName } from "../name.ts";
+import { keepOrigin, type Origin } from "../origins.ts";
 import type { Store } from "../store.ts";
-import { currentCommit, findShards, isHub, refusesShards } from "./hub.ts";
+import { currentCommit, findShards, type HubShards, isHub, refusesShards } from "./hub.ts";
 import { fetchManifest, type RemoteBlob, type RemoteManifest } from "./remote-manifest.ts";
 import { RegistrySession } from "./session.ts";
 import { checkSpace } from "./space.ts";
@@ -22,6 +22,14 @@ export interface TransferStatus {
   readonly completed?: number;
 }
 
+/** What a lock says of a model. */
+export interface Pinned {
+  /** SHA-256 of the manifest, 64 hex digits. */
+  readonly digest: string;
+  /** Digests of the hub's files, in order, where it has no manifest and they are merged here. */
+  readonly shards?: readonly string[];
+}
+
 /** What a transfer needs of its surroundings. */
 export interface TransferRequest {
   readonly transfers: Transfers;
@@ -33,10 +41,14 @@ export interface TransferRequest {
   /**
    * Makes a model of stored files (name of the file → digest): for models that a hub keeps in shards.
    * Without it such a model is refused in the hub's words.
+   * @param digest SHA-256 that the manifest must have, where it is pinned
    */
-  readonly create?: (files: Readonly<Record<string, string>>) => AsyncGenerator<TransferStatus>;
-  /** SHA-256 that the manifest must have, 64 hex digits: refused before anything is downloaded. */
-  readonly digest?: string;
+  readonly create?: (
+    files: Readonly<Record<string, string>>,
+    digest?: string,
+  ) => AsyncGenerator<TransferStatus>;
+  /** What the registry must have: anything else is refused before a blob is downloaded. */
+  readonly pinned?: Pinned;
 }
 
 /** Time between two signs of life to other processes for blobs without a manifest, milliseconds. */
@@ -67,17 +79,22 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
     http: transfers.http,
     key: transfers.key,
   });
-  const fetching = () => modelManifest(session, name.tag, transfers, signal);
+  const { pinned, create } = request;
+  const find = async (): Promise<RemoteManifest | HubShards> => {
+    try {
+      return await modelManifest(session, name.tag, transfers, signal);
+    } catch (error) {
+      if (create === undefined || !refusesShards(error)) throw error;
+      return findShards(session, name.tag, signal);
+    }
+  };
   // What is pinned is checked before the first line, so that the answer's status can tell.
-  const pinned = request.digest === undefined ? undefined : await fetching();
-  if (pinned !== undefined) checkPinned(name, pinned, request.digest ?? "");
+  const early = pinned === undefined ? undefined : await find();
+  if (early !== undefined && pinned !== undefined) checkPinned(name, early, pinned);
   yield { status: "pulling manifest" };
-  let manifest: RemoteManifest;
-  try {
-    manifest = pinned ?? (await fetching());
-  } catch (error) {
-    if (request.create === undefined || !refusesShards(error)) throw error;
-    yield* pullShards(request, request.create, session, name.tag);
+  const manifest = early ?? (await find());
+  if ("shards" in manifest) {
+    if (create !== undefined) yield* pullShards(request, create, session, manifest);
     return;
   }
   if (manifest.tensors) {
@@ -88,7 +105,7 @@ export async function* pullModel(request: TransferRequest): AsyncGenerator<Trans
   }
   checkSpace(store, manifest.blobs);
   yield* storeWhole(request, session, name, manifest);
-  await noteCommit(request, session, manifest.commit);
+  await noteOrigin(request, session, manifest);
   yield* removeUnused(store, before, new Set(manifest.blobs.map(({ digest }) => digest)));
   yield { status: "success" };
 }
@@ -134,15 +151,22 @@ async function* storeWhole(
   }
 }
 
-/** Remembers which commit of a hub's repository the model came from, for locks. */
-async function noteCommit(
+/** Remembers which commit of a hub's repository the model came from, and which files, for locks. */
+async function noteOrigin(
   { store, name, signal }: TransferRequest,
   session: RegistrySession,
-  told: string | undefined,
+  told: Pick<HubShards, "commit"> & { readonly shards?: HubShards["shards"] },
 ): Promise<void> {
-  const commit = told ?? (isHub(name.host) ? await currentCommit(session, signal) : undefined);
+  const commit =
+    told.commit ?? (isHub(name.host) ? await currentCommit(session, signal) : undefined);
   const digest = store.manifest(name)?.digest;
-  if (commit !== undefined && digest !== undefined) keepCommit(store, digest, commit);
+  if (digest === undefined) return;
+  const shards = told.shards?.map((shard) => shard.digest);
+  const origin: Origin = {
+    ...(commit === undefined ? {} : { commit }),
+    ...(shards === undefined ? {} : { shards }),
+  };
+  if (Object.keys(origin).length > 0) keepOrigin(store, digest, origin);
 }
 
 /** A model that a hub keeps in shards: they are fetched like blobs, and made into one model here. */
@@ -150,10 +174,10 @@ async function* pullShards(
   request: TransferRequest,
   create: NonNullable<TransferRequest["create"]>,
   session: RegistrySession,
-  tag: string,
+  found: HubShards,
 ): AsyncGenerator<TransferStatus> {
   const { store, transfers, signal } = request;
-  const { shards, commit } = await findShards(session, tag, signal);
+  const { shards } = found;
   checkSpace(store, shards);
   {
     using _lease = store.lease();
@@ -165,9 +189,9 @@ async function* pullShards(
     }
     yield { status: "verifying sha256 digest" };
     const files = Object.fromEntries(shards.map(({ file, digest }) => [file, digest]));
-    for await (const progress of create(files)) {
+    for await (const progress of create(files, request.pinned?.digest)) {
       // Clients stop reading at this word.
-      if (progress.status === "success") await noteCommit(request, session, commit);
+      if (progress.status === "success") await noteOrigin(request, session, found);
       yield progress;
     }
   }
@@ -176,12 +200,29 @@ async function* pullShards(
 }
 
 /** @throws LockError */
-function checkPinned(name: ModelName, manifest: RemoteManifest, digest: string): void {
-  const actual = digestOf(manifest.bytes).slice("sha256:".length);
-  if (actual === digest) return;
-  throw new LockError(
-    `pull "${displayName(name)}": the registry has ${actual.slice(0, 12)}, locked is ${digest.slice(0, 12)}`,
-  );
+function checkPinned(name: ModelName, found: RemoteManifest | HubShards, pinned: Pinned): void {
+  const difference = "shards" in found ? otherShards(found, pinned) : otherManifest(found, pinned);
+  if (difference === undefined) return;
+  throw new LockError(`pull "${displayName(name)}": the registry has ${difference}`);
+}
+
+/** How a manifest differs from the one that is pinned. */
+function otherManifest({ bytes }: RemoteManifest, { digest }: Pinned): string | undefined {
+  const actual = digestOf(bytes).slice("sha256:".length);
+  if (actual === digest) return undefined;
+  return `${actual.slice(0, 12)}, locked is ${digest.slice(0, 12)}`;
+}
+
+/** How a hub's files differ from those that are pinned. */
+function otherShards({ shards }: HubShards, { shards: locked = [] }: Pinned): string | undefined {
+  const count = (n: number) => (n === 0 ? "none" : String(n));
+  if (shards.length !== locked.length) {
+    return `the model in ${shards.length} shards, locked is ${count(locked.length)}`;
+  }
+  const other = shards.find(({ digest }, index) => digest !== locked[index]);
+  if (other === undefined) return undefined;
+  const expected = locked[shards.indexOf(other)] ?? "";
+  return `${other.digest.slice(7, 19)} as ${other.file}, locked is ${expected.slice(7, 19)}`;
 }
 
 async function modelManifest(

@@ -5,10 +5,10 @@
 import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { DigestFormatError, RegistryError } from "../../errors.ts";
-import { isCommit } from "../commits.ts";
 import { type Digest, parseDigest } from "../digest.ts";
 import { largestManifest } from "../manifest.ts";
 import { mediaTypes } from "../media-types.ts";
+import { isCommit } from "../origins.ts";
 import { readBody } from "./exchange.ts";
 import { isTransientStatus, pauseMs } from "./retry.ts";
 import type { RegistrySession } from "./session.ts";

@@ -65,6 +65,14 @@ export function errorLine(error: unknown): string {
     : errorBody(error);
 }
 
+/** Such a line with the error's code, as the header of a plain answer tells it. */
+export function withCode(line: (error: unknown) => string): (error: unknown) => string {
+  return (error) =>
+    error instanceof AppError
+      ? JSON.stringify({ ...JSON.parse(line(error)), code: error.code })
+      : line(error);
+}
+
 /** @param plain without a charset, as streaming routes answer what goes wrong in the run (api.md 1.3) */
 export function errorResponse(error: unknown, options: { plain?: boolean } = {}): Response {
   const type = options.plain ? "application/json" : "application/json; charset=utf-8";

@@ -46,6 +46,11 @@ export function wantsExtras(request: Request, always: boolean): boolean {
   return always || /^(1|true)$/i.test(request.headers.get("x-hutch-extras") ?? "");
 }
 
+/** Whether the last line of a stream that an error ends shall tell the error's code. */
+export function wantsErrorCodes(request: Request): boolean {
+  return /^(1|true|errors)$/i.test(request.headers.get("x-hutch-extras") ?? "");
+}
+
 /** What a finished answer left out: of its prompt, and what it pushed out of a full context. */
 export function wholeTruncation({ messages, tokens }: Truncation, done: Done): Truncation {
   return { messages, tokens: tokens + done.shiftedTokens };

@@ -242,5 +242,11 @@ export const TransferBody = t.Object({
   insecure: flag("Whether plain HTTP and unknown certificates will do."),
   stream,
   digest: text("hutch: what the pulled manifest must hash to, 64 hex digits."),
+  shards: t.Optional(
+    t.Array(t.String({ go: "string" }), {
+      go: "[]string",
+      description: "hutch: digests of the files that the hub must have, with `digest`.",
+    }),
+  ),
 });
 export type TransferBody = Static<typeof TransferBody>;

@@ -4,6 +4,8 @@ import { type Priority, priorities, type TurnTerms } from "../../scheduler/turns
 import { Deadlines, headerLimits, setDeadlines } from "../inference/deadlines.ts";
 import { type RequestRecord, recordOf } from "../operations/records.ts";
 import { ndjson } from "../stream/ndjson.ts";
+import { withCode } from "./errors.ts";
+import { wantsErrorCodes } from "./measures.ts";
 
 /** `X-Hutch-Priority: low|normal|high`, hutch's own. @throws InvalidRequestError */
 function priorityOf(request: Request): Priority {
@@ -74,7 +76,8 @@ class Scope implements RunScope {
     lines: AsyncGenerator<string>,
     errorLine: (error: unknown) => string,
   ): Promise<Response> {
-    const response = await ndjson(lines, { errorLine, onLeave: this.#leave });
+    const told = wantsErrorCodes(this.#request) ? withCode(errorLine) : errorLine;
+    const response = await ndjson(lines, { errorLine: told, onLeave: this.#leave });
     this.streaming = true;
     this.#record?.hold();
     return response;

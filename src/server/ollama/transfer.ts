@@ -1,7 +1,6 @@
 /** `POST /api/pull` and `POST /api/push` (api.md 11). */
 import { Elysia } from "elysia";
 import { LockError, ModelNameError, ModelRequiredError, RegistryError } from "../../errors.ts";
-import { createModel } from "../../model/create/create.ts";
 import { type GuideAsset, installGuide, isGuide } from "../../model/guide.ts";
 import {
   displayName,
@@ -16,7 +15,7 @@ import { pullModel, type TransferStatus } from "../../model/registry/pull.ts";
 import { pushModel } from "../../model/registry/push.ts";
 import type { Store } from "../../model/store.ts";
 import type { FakeModels, ServerDeps } from "../deps.ts";
-import { createTools } from "./create-tools.ts";
+import { makerOf } from "./create-tools.ts";
 import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import { TransferBody } from "./schemas.ts";
@@ -58,7 +57,8 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
   if (guide !== undefined && isGuide(displayName(name))) {
     return answer(() => pullGuide(store, guide, body.digest), body, request);
   }
-  const pinned = body.digest ? { digest: body.digest } : {};
+  const shards = body.shards === undefined ? {} : { shards: body.shards };
+  const pinned = body.digest ? { pinned: { digest: body.digest, ...shards } } : {};
   return answer(
     (signal) =>
       pullModel({
@@ -68,8 +68,7 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
         insecure,
         signal,
         ...pinned,
-        create: (files) =>
-          createModel(store, { model: fullName(name), files }, createTools(deps, signal)),
+        create: makerOf(deps, name, signal),
       }),
     body,
     request,

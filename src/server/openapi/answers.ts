@@ -12,7 +12,14 @@ const duration = (description: string) =>
 const time = (description: string) => t.String({ format: "date-time", description });
 const digest = t.String({ pattern: "^[0-9a-f]{64}$", description: "SHA-256 of the manifest" });
 
-export const ErrorAnswer = t.Object({ error: t.String({ description: "What went wrong." }) });
+export const ErrorAnswer = t.Object({
+  error: t.String({ description: "What went wrong." }),
+  code: t.Optional(
+    t.String({
+      description: "hutch: its kind, in the line that ends a stream, with X-Hutch-Extras.",
+    }),
+  ),
+});
 
 /** Error shape of the routes that belong to OpenAI's API. */
 export const OpenAiError = t.Object({

@@ -67,7 +67,10 @@ export type AnswerHeader = keyof typeof answerHeaders;
 
 /** Headers that a request may have: sets of them by name. */
 export const requestHeaders = {
-  extras: { "X-Hutch-Extras": "`1`: the answer tells fields that Ollama does not have." },
+  extras: {
+    "X-Hutch-Extras":
+      "`1`: the answer tells fields that Ollama does not have; `errors`: only the codes of errors in mid-stream.",
+  },
   run: {
     "X-Hutch-Priority": "`low`, `normal` or `high`: who goes first when requests wait for a slot.",
     "X-Hutch-Queue-Timeout": "How long to wait for a slot, and for other models that load first.",
