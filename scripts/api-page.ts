@@ -117,6 +117,7 @@ print(answer.message.content)
   no object has \`"done": true\`. \`X-Hutch-Error\` names the kind of error in one word.
 - Durations are nanoseconds. Times are RFC 3339.
 - Every answer has \`X-Request-Id\`: the request's own, or a new one. The log has it too.
+  A fake server's (\`hutch serve --fake\`) have \`X-Hutch-Fake: true\`.
 - 503 comes with \`Retry-After\`: too many requests wait, or the server is ending.
 `;
 

@@ -1,5 +1,6 @@
 /** `/openapi.json`: a valid document that says all of the routes, and what hutch answers fits it. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { type Application, openApplication } from "../support/application.ts";
 import { document, faults, operationFor, schemaOf } from "../support/openapi.ts";
@@ -55,6 +56,18 @@ describe("/openapi.json", () => {
       ),
     );
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  test("names every header of hutch's own that the source reads or writes", async () => {
+    const sources = new Bun.Glob("src/**/*.ts").scan(join(import.meta.dir, "../.."));
+    const used = new Set<string>();
+    for await (const file of sources) {
+      const text = await Bun.file(join(import.meta.dir, "../..", file)).text();
+      for (const [name] of text.matchAll(/x-hutch-[a-z-]+/gi)) used.add(name.toLowerCase());
+    }
+    expect(used.size).toBeGreaterThan(10);
+    const told = JSON.stringify(document).toLowerCase();
+    expect([...used].filter((name) => !told.includes(name))).toEqual([]);
   });
 
   test("tells nothing of our own annotations", () => {

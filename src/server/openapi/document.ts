@@ -42,12 +42,26 @@ const errorTexts: Readonly<Record<number, string>> = {
   504: "A deadline of the request or of the server is over.",
 };
 
+/** Headers that answers of every route may have. */
+const sharedHeaders = {
+  "X-Request-Id": "The request's own, or a new one; the log has it too.",
+  "X-Hutch-Fake": "`true` where no model answers: `hutch serve --fake`.",
+  "X-Hutch-Error": "The kind of an error, in one word.",
+} as const;
+
+function shared(...headers: (keyof typeof sharedHeaders)[]): Record<string, object> {
+  return Object.fromEntries(
+    headers.map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+  );
+}
+
 function errorResponse(status: number, body: Operation["errorBody"] = "Error"): object {
   const description = errorTexts[status] ?? "It failed.";
-  if (body === "none") return { description };
+  const always = shared("X-Request-Id", "X-Hutch-Fake", "X-Hutch-Error");
+  if (body === "none") return { description, headers: always };
   const content = { "application/json": { schema: reference(body) } };
   const retry = { "Retry-After": { schema: { type: "integer" } } };
-  return { description, ...(status === 503 ? { headers: retry } : {}), content };
+  return { description, headers: { ...always, ...(status === 503 ? retry : {}) }, content };
 }
 
 function goodResponse({ description, json, lines, text, headers = [] }: Answer): object {
@@ -65,7 +79,7 @@ function goodResponse({ description, json, lines, text, headers = [] }: Answer):
   ]);
   return {
     description,
-    ...(told.length === 0 ? {} : { headers: Object.fromEntries(told) }),
+    headers: { ...shared("X-Request-Id", "X-Hutch-Fake"), ...Object.fromEntries(told) },
     ...(Object.keys(content).length === 0 ? {} : { content }),
   };
 }
@@ -126,8 +140,17 @@ const about = `Ollama's HTTP API with hutch's additions; what is only hutch's sa
 Bodies are read as Ollama reads them: the content type is not looked at, names of members may be in any
 case, unknown ones are ignored, null counts as absent. A stream is \`application/x-ndjson\`: one object a
 line. What goes wrong before the first line has its status; afterwards the last line is an \`Error\`.
-Every answer has \`X-Request-Id\`; errors have \`X-Hutch-Error\`, a word for their kind. Unknown paths get
+Unknown paths get
 404, known ones with another method 405, both as text; requests of foreign origins or host names 403.`;
+
+function headersOf(): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(sharedHeaders).map(([name, description]) => [
+      name,
+      { description, schema: { type: "string" } },
+    ]),
+  );
+}
 
 /** @param version of hutch */
 export function openApiDocument(version: string): object {
@@ -156,6 +179,6 @@ export function openApiDocument(version: string): object {
       { name: "unavailable", description: "Known paths that this version does not serve" },
     ],
     paths,
-    components: { schemas: Object.fromEntries(schemas) },
+    components: { schemas: Object.fromEntries(schemas), headers: headersOf() },
   };
 }
