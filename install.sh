@@ -15,6 +15,7 @@ Usage: install.sh [FLAGS]
 
   --dry-run        say what would be done, change nothing
   --service        also run hutch as a service of systemd (root)
+  --socket         the same, started by the first connection and stopped when nobody uses it
   --gpu KIND       cuda, vulkan, hip, metal or none, instead of what is found
   --rollback       go back to the version before
   --uninstall      remove hutch; models stay
@@ -371,7 +372,7 @@ install_hutch() {
     say "note: this release runs no models on $platform: it is a client of other servers, and serves with --fake"
   if [ "$dry" = yes ]; then
     say "would install $archive as $store/$id and link $bin/hutch to it; nothing was changed"
-    [ "$service" = no ] || say "would write $unit and start the service"
+    [ "$service" = no ] || say "would write $unit$(also_socket) and start the service"
     return 0
   fi
   make_folder "$bin"
@@ -385,7 +386,7 @@ install_hutch() {
   "$work/$folder/hutch" completion bash >/dev/null 2>"$scratch/words" ||
     fail "hutch does not run here ($(head -n 1 "$scratch/words"))$(musl_hint); nothing was changed"
   chmod -R go=u-w "$work/$folder"
-  [ "$service" = no ] || make_unit
+  [ "$service" = no ] || make_units
   if [ ! -d "$store/$id" ]; then
     mv "$work/$folder" "$store/$id"
   else
@@ -398,7 +399,7 @@ install_hutch() {
   made=''
   say "installed: $bin/hutch ($version)"
   [ ! -f "$store/previous" ] || say "the version before is kept: install.sh --rollback goes back to it"
-  [ "$service" = no ] || start_unit
+  [ "$service" = no ] || start_units
   tell_more
 }
 
@@ -422,25 +423,42 @@ tell_more() {
 check_service() {
   [ "$(id -u)" = 0 ] || fail "--service needs root"
   has systemctl || fail "--service needs systemd, whose systemctl is not here"
+  if [ "$socket" = yes ]; then
+    has systemd-notify || fail "--socket needs systemd-notify, which is not here; --service does without"
+    find_proxy
+  fi
   case "$bin/" in
     *[!A-Za-z0-9_./-]*) fail "--service: systemd would take $bin for something else; set another HUTCH_INSTALL_DIR" ;;
     /home/* | /root/*) fail "--service: a service cannot see $bin; set HUTCH_INSTALL_DIR outside of homes" ;;
   esac
 }
 
-# No socket unit: the server's runtime (Bun 1.4.5) cannot serve on a socket that it is handed.
+# The server's runtime (Bun 1.4.5) cannot serve on a socket that it is handed: systemd's own proxy takes it.
+find_proxy() {
+  for proxy in /usr/lib/systemd/systemd-socket-proxyd /lib/systemd/systemd-socket-proxyd; do
+    [ ! -x "$proxy" ] || return 0
+  done
+  fail "--socket needs systemd-socket-proxyd, which is not here; --service does without"
+}
+
+also_socket() { [ "$socket" = no ] || printf ', hutch.socket and hutch-proxy.service beside it'; }
+
+unit_head='# Written by hutch'"'"'s install.sh, which replaces it; put changes into FILE.d/, or /etc/default/hutch.'
+head_of() { printf '%s\n' "$unit_head" | sed "s/FILE/$1/"; }
+
 # A user of its own that exists while it runs (DynamicUser), and no more rights than it needs. It writes
 # to /var/lib/hutch and /var/cache/hutch alone. Memory that is written and run is what a JavaScript engine compiles into.
 unit_text() {
   cat <<UNIT
-# Written by hutch's install.sh, which replaces it; put changes into hutch.service.d/, or /etc/default/hutch.
+$(head_of hutch.service)
 [Unit]
 Description=hutch, a server of language models
 After=network-online.target
 Wants=network-online.target
+$([ "$socket" = no ] || echo StopWhenUnneeded=yes)
 
 [Service]
-ExecStart=$bin/hutch serve
+$(start_lines)
 EnvironmentFile=-/etc/default/hutch
 Environment=HOME=/var/lib/hutch XDG_CACHE_HOME=/var/cache/hutch
 DynamicUser=yes
@@ -451,6 +469,15 @@ UMask=0077
 Restart=on-failure
 RestartSec=2
 TimeoutStopSec=60
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+$(hardening)
+$(device_lines)
+$([ "$socket" = yes ] || printf '\n[Install]\nWantedBy=multi-user.target\n')
+UNIT
+}
+
+hardening() {
+  cat <<'LINES'
 LimitNOFILE=65536
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -463,17 +490,56 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
-$(device_lines)
+LINES
+}
+
+# The server says by systemd-notify that it listens: what waits for it waits for that. Behind a socket its
+# address is the one that the proxy connects to, whatever /etc/default/hutch says.
+start_lines() {
+  if has systemd-notify; then printf 'Type=notify\nNotifyAccess=all\n'; fi
+  if [ "$socket" = yes ]; then
+    echo "ExecStart=$(command -v env) HUTCH_HOST=$behind $bin/hutch serve"
+  else
+    echo "ExecStart=$bin/hutch serve"
+  fi
+}
+
+socket_text() {
+  cat <<UNIT
+$(head_of hutch.socket)
+[Unit]
+Description=Socket of hutch
+
+[Socket]
+ListenStream=127.0.0.1:11434
+Service=hutch-proxy.service
 
 [Install]
-WantedBy=multi-user.target
+WantedBy=sockets.target
+UNIT
+}
+
+# Ends with the server, so that a connection starts both again; ends when nobody has been connected for a while.
+proxy_text() {
+  cat <<UNIT
+$(head_of hutch-proxy.service)
+[Unit]
+Description=Connections of hutch
+BindsTo=hutch.service
+After=hutch.service
+
+[Service]
+ExecStart=$proxy --exit-idle-time=15min --connections-max=4096 $behind
+DynamicUser=yes
+PrivateDevices=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+$(hardening)
 UNIT
 }
 
@@ -490,37 +556,67 @@ device_lines() {
   [ -z "$groups" ] || echo "SupplementaryGroups=${groups# }"
 }
 
-make_unit() {
+make_units() {
   unit_text >"$work/hutch.service"
-  if has systemd-analyze; then
+  if [ "$socket" = yes ]; then
+    socket_text >"$work/hutch.socket"
+    proxy_text >"$work/hutch-proxy.service"
+  fi
+  has systemd-analyze || return 0
+  mkdir "$scratch/units"
+  for text in $units; do
     # What runs is not in place yet: that it is missing is no fault of the text.
-    sed "s|^ExecStart=.*|ExecStart=/bin/true|" "$work/hutch.service" >"$scratch/hutch.service"
-    systemd-analyze verify "$scratch/hutch.service" >"$scratch/words" 2>&1 ||
-      fail "systemd does not take the unit: $(head -n 1 "$scratch/words"); nothing was changed"
-  fi
+    sed "s|^ExecStart=.*|ExecStart=/bin/true|" "$work/$text" >"$scratch/units/$text"
+  done
+  for text in $units; do
+    SYSTEMD_UNIT_PATH="$scratch/units:" systemd-analyze verify "$scratch/units/$text" >"$scratch/words" 2>&1 ||
+      fail "systemd does not take $text: $(head -n 1 "$scratch/words"); nothing was changed"
+  done
 }
 
-start_unit() {
-  mkdir -p "$(dirname "$unit")"
-  if ! { cp "$work/hutch.service" "$unit.$$" && chmod 644 "$unit.$$" && mv -f "$unit.$$" "$unit"; }; then
-    fail "cannot write $unit; hutch itself is installed"
+start_units() {
+  mkdir -p "$unit_folder"
+  [ "$socket" = yes ] || remove_units hutch.socket hutch-proxy.service
+  for text in $units; do
+    new=$unit_folder/$text.$$
+    if ! { cp "$work/$text" "$new" && chmod 644 "$new" && mv -f "$new" "$unit_folder/$text"; }; then
+      fail "cannot write $unit_folder/$text; hutch itself is installed"
+    fi
+    say "wrote $unit_folder/$text"
+  done
+  started=hutch.service
+  [ "$socket" = no ] || started=hutch.socket
+  if [ ! -d /run/systemd/system ]; then
+    say "systemd is not running here: systemctl enable --now $started starts the service where it is"
+    return 0
   fi
-  say "wrote $unit"
-  if [ -d /run/systemd/system ]; then
-    systemctl daemon-reload
-    systemctl enable hutch.service >/dev/null 2>&1 || fail "systemctl enable hutch.service failed"
-    systemctl restart hutch.service || fail "the service does not start: journalctl -u hutch tells why"
-    say "the service runs: systemctl status hutch"
+  systemctl daemon-reload
+  if [ "$socket" = yes ]; then
+    # Whoever has the socket's address lets go of it.
+    systemctl disable hutch.service >/dev/null 2>&1 || true
+    systemctl stop hutch.socket hutch-proxy.service hutch.service
+  fi
+  systemctl enable "$started" >/dev/null 2>&1 || fail "systemctl enable $started failed"
+  systemctl restart "$started" || fail "the service does not start: journalctl -u hutch tells why"
+  if [ "$socket" = yes ]; then
+    say "systemd listens on 127.0.0.1:11434 and starts hutch at the first connection: systemctl status hutch.socket"
   else
-    say "systemd is not running here: systemctl enable --now hutch starts the service where it is"
+    say "the service runs: systemctl status hutch"
   fi
 }
 
-remove_unit() {
-  [ "$(id -u)" = 0 ] && [ -f "$unit" ] && grep -q "^# Written by hutch's install.sh" "$unit" || return 0
-  if [ -d /run/systemd/system ]; then systemctl disable --now hutch.service >/dev/null 2>&1 || true; fi
-  rm -f "$unit"
-  say "removed $unit; the service's models in /var/lib/hutch stay"
+# Removes those of these units that this script has written.
+remove_units() { # FILE…
+  [ "$(id -u)" = 0 ] || return 0
+  for text in "$@"; do
+    file=$unit_folder/$text
+    if [ ! -f "$file" ] || ! grep -q "^# Written by hutch's install.sh" "$file"; then continue; fi
+    if [ -d /run/systemd/system ]; then systemctl disable --now "$text" >/dev/null 2>&1 || true; fi
+    rm -f "$file"
+    say "removed $file"
+    [ "$text" != hutch.service ] || say "the service's models in /var/lib/hutch stay"
+  done
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 }
 
 # --- the other ways to call it --------------------------------------------------------------------
@@ -548,7 +644,7 @@ uninstall() {
   fi
   [ -w "$bin" ] || fail "cannot write to $bin; nothing was changed"
   [ ! -d "$store" ] || lock_store
-  remove_unit
+  remove_units hutch.socket hutch-proxy.service hutch.service
   if [ -n "$share" ]; then
     for paper in "$share/man/man1/hutch.1" "$share/bash-completion/completions/hutch" \
       "$share/zsh/site-functions/_hutch" "$share/fish/vendor_completions.d/hutch.fish"; do
@@ -577,12 +673,17 @@ find_places() {
     store=$prefix/lib/hutch
     share=$prefix/share
   fi
-  unit=/etc/systemd/system/hutch.service
+  unit_folder=/etc/systemd/system
+  unit=$unit_folder/hutch.service
 }
 
 main() {
   dry=no
   service=no
+  socket=no
+  units=hutch.service
+  # Where the server listens when a socket stands before it.
+  behind=127.0.0.1:11433
   signature=yes
   action=install_hutch
   gpu=''
@@ -590,6 +691,11 @@ main() {
     case "$1" in
       --dry-run) dry=yes ;;
       --service) service=yes ;;
+      --socket)
+        service=yes
+        socket=yes
+        units='hutch.service hutch.socket hutch-proxy.service'
+        ;;
       --no-signature) signature=no ;;
       --rollback) action=roll_back ;;
       --uninstall) action=uninstall ;;

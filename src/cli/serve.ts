@@ -14,6 +14,7 @@ import { isOn, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { createLocal, type Local } from "./local.ts";
+import { tellReady } from "./readiness.ts";
 
 /** Two promises: the server is asked to end, and asked again. */
 function whenAsked(): { first: Promise<void>; second: Promise<void> } {
@@ -81,6 +82,7 @@ export async function serve(context: Context, parsed: ParsedArguments): Promise<
   logger.info(`total unused blobs removed: ${removed}`);
   const shown = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
   logger.info(`Listening on ${shown}:${listener.port} (version ${config.reportedVersion})`);
+  const told = tellReady(logger);
   if (!fake) {
     logger.info("inference compute", {
       id: "cpu",
@@ -90,6 +92,7 @@ export async function serve(context: Context, parsed: ParsedArguments): Promise<
     });
   }
   await asked.first;
+  await told;
   logger.info("shutting down");
   local.app.drain();
   const ended = await Promise.race([

@@ -234,5 +234,11 @@ function userCacheFolder(env: Environment, home: string | undefined): string | u
  * they need by message; the rest (GPU selection, library paths) they inherit.
  */
 export function childEnvironment(): Environment {
-  return process.env;
+  const { NOTIFY_SOCKET: _, ...rest } = process.env;
+  return rest;
+}
+
+/** Environment of a program that tells the service manager something; undefined where there is none to tell. */
+export function notifyEnvironment(): Environment | undefined {
+  return clean(process.env.NOTIFY_SOCKET) === undefined ? undefined : process.env;
 }

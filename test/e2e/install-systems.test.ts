@@ -180,13 +180,17 @@ describe.skipIf(!canUnshare)("as root", () => {
           "sh install.sh --service --dry-run; ls /etc/systemd",
           "sh install.sh --service; echo code $?",
           `cp ${unit} ${folder}/hutch.service`,
+          "sh install.sh --socket; echo socket $?; ls /etc/systemd/system",
           "sh install.sh --uninstall; ls /etc/systemd/system",
         ].join("\n"),
       );
       expect(said).toContain(`would write ${unit}`);
       expect(said).toContain(`wrote ${unit}\n`);
       expect(said).toContain("code 0\n");
-      expect(said).toContain(`removed ${unit}`);
+      expect(said).toContain("socket 0\nhutch-proxy.service\nhutch.service\nhutch.socket\n");
+      for (const name of ["hutch.service", "hutch.socket", "hutch-proxy.service"]) {
+        expect(said).toContain(`removed /etc/systemd/system/${name}\n`);
+      }
       const text = readFileSync(join(folder, "hutch.service"), "utf8");
       expect(text).toContain("\nExecStart=/usr/local/bin/hutch serve\n");
       expect(text).toContain("\nDynamicUser=yes\n");

@@ -15,17 +15,19 @@ export interface MirrorOptions {
   readonly targets?: readonly string[];
   readonly neededGlibc?: string;
   readonly signed?: boolean;
+  /** Content of the executable, instead of one that greets. */
+  readonly script?: string;
 }
 
 /** What an executable of these releases prints, whatever it is asked. */
 export const greeting = (version: string) => `hutch ${version}`;
 
-async function archive(version: string, target: string): Promise<Uint8Array> {
+async function archive(version: string, target: string, own?: string): Promise<Uint8Array> {
   const platform = /^(\w+-(?:x64|arm64)(?:-musl)?)/.exec(target)?.[1] ?? target;
   const folder = `hutch-${version}-${platform}`;
   const gpu = /-(cuda|vulkan)$/.exec(target)?.[1];
   if (gpu !== undefined) return tarGz([{ path: `${folder}/libggml-${gpu}.so`, data: gpu }]);
-  const script = `#!/bin/sh\necho "${greeting(version)}"\n`;
+  const script = own ?? `#!/bin/sh\necho "${greeting(version)}"\n`;
   return tarGz([
     { path: `${folder}/hutch`, data: script, executable: true },
     { path: `${folder}/share/man/man1/hutch.1`, data: "page" },
@@ -45,7 +47,7 @@ export async function makeMirror(folder: string, options: MirrorOptions = {}): P
   for (const version of versions) {
     for (const target of targets) {
       const name = `hutch-${version}-${target}.tar.gz`;
-      const bytes = await archive(version, target);
+      const bytes = await archive(version, target, options.script);
       writeFileSync(join(folder, name), bytes);
       sums.push(`${sha256(new Uint8Array(bytes))}  ${name}\n`);
     }
