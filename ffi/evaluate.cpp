@@ -4,7 +4,25 @@
 #include <cmath>
 #include <numeric>
 
-int32_t hutch_decode(hutch_model * model, int32_t count, const int32_t * tokens, const int32_t * positions, const int32_t * sequences, const uint8_t * wanted) {
+namespace {
+
+// Removes what an interrupted step had evaluated: libllama keeps the parts that were complete.
+void forget_batch(llama_context * context, const llama_batch & batch) {
+    const llama_memory_t memory = llama_get_memory(context);
+    // Rows of a sequence follow each other: the first one of each is met first.
+    llama_seq_id last = -1;
+    for (int32_t i = 0; i < batch.n_tokens; i++) {
+        const llama_seq_id sequence = batch.seq_id[i][0];
+        if (sequence != last) {
+            llama_memory_seq_rm(memory, sequence, batch.pos[i], -1);
+            last = sequence;
+        }
+    }
+}
+
+} // namespace
+
+int32_t hutch_decode(hutch_model * model, int32_t count, const int32_t * tokens, const int32_t * positions, const int32_t * sequences, const uint8_t * wanted, bool interruptible) {
     if (count <= 0 || static_cast<uint32_t>(count) > llama_n_batch(model->context)) {
         return hutch::fail(HUTCH_STATUS_INVALID, "a batch has 1 to n_batch tokens");
     }
@@ -24,7 +42,14 @@ int32_t hutch_decode(hutch_model * model, int32_t count, const int32_t * tokens,
         batch.n_seq_id = model->sequence_counts.data();
         batch.seq_id   = model->sequence_rows.data();
         batch.logits   = const_cast<int8_t *>(reinterpret_cast<const int8_t *>(wanted));
+        model->interruptible_since = interruptible ? hutch::steady_ns() : 0;
         const int32_t status = llama_decode(model->context, batch);
+        model->interruptible_since = 0;
+        hutch::forget_interrupts();
+        if (status == 2) {
+            forget_batch(model->context, batch);
+            return static_cast<int32_t>(HUTCH_STATUS_INTERRUPTED);
+        }
         if (status == 0) {
             return static_cast<int32_t>(HUTCH_STATUS_OK);
         }

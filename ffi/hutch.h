@@ -19,7 +19,7 @@
 #define HUTCH_API __attribute__((visibility("default")))
 #endif
 
-#define HUTCH_ABI_VERSION 3
+#define HUTCH_ABI_VERSION 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,6 +31,7 @@ enum hutch_status {
   HUTCH_STATUS_INVALID = -2,   /* an argument is out of range; nothing has changed */
   HUTCH_STATUS_NO_MEMORY = -3, /* an allocation failed */
   HUTCH_STATUS_NO_CELLS = -4,  /* the KV cache has no room for the batch; nothing has changed */
+  HUTCH_STATUS_INTERRUPTED = -5, /* a step ended early because of a signal; nothing has changed */
 };
 
 /* Facts of a loaded model, for hutch_model_fact. */
@@ -57,6 +58,7 @@ enum hutch_fact {
   HUTCH_FACT_SOUND = 19,        /* the projector reads sound */
   HUTCH_FACT_THREADS = 20,        /* threads that it was loaded with */
   HUTCH_FACT_DRAFTS = 21,         /* a draft model is loaded */
+  HUTCH_FACT_INTERRUPTIBLE = 22, /* steps can be interrupted: signals are listened to, the memory can forget a part */
 };
 
 typedef struct hutch_params hutch_params;
@@ -82,6 +84,10 @@ HUTCH_API int32_t hutch_drain_log(char *buffer, int32_t size);
 /* Asks the system to kill this process when its parent ends (Linux). Returns OK, or ERROR when
  * the parent has ended already. Elsewhere OK without effect. */
 HUTCH_API int32_t hutch_die_with_parent(int32_t parent);
+
+/* Lets SIGUSR2 interrupt those steps that may be (hutch_decode): from then on the signal does nothing
+ * else. Steps that end within `grace_ms` of it are let be. INVALID on systems without such signals. */
+HUTCH_API int32_t hutch_interrupt_init(int32_t grace_ms);
 
 /* Loads the ggml backends found in `folder` and starts llama.cpp. Once per process, first. */
 HUTCH_API int32_t hutch_init(const char *folder);
@@ -163,8 +169,10 @@ HUTCH_API int32_t hutch_rendered(const hutch_model *model, char *buffer, int32_t
 
 /* Evaluates `count` tokens in one step; row i has token, position and sequence i, and logits (or
  * embeddings) when wanted[i] is not 0. NO_CELLS: nothing has changed. ERROR: cells of the batch may
- * have been written; remove the sequences concerned. */
-HUTCH_API int32_t hutch_decode(hutch_model *model, int32_t count, const int32_t *tokens, const int32_t *positions, const int32_t *sequences, const uint8_t *wanted);
+ * have been written; remove the sequences concerned. INTERRUPTED, only where `interruptible` and the
+ * fact INTERRUPTIBLE allow it: the signal of hutch_interrupt_init came, and nothing has changed. A
+ * signal is forgotten when a step ends: whoever sent it is heard then. */
+HUTCH_API int32_t hutch_decode(hutch_model *model, int32_t count, const int32_t *tokens, const int32_t *positions, const int32_t *sequences, const uint8_t *wanted, bool interruptible);
 
 /* Switches between logits (false) and embeddings (true) for the following hutch_decode calls. */
 HUTCH_API int32_t hutch_set_embeddings(hutch_model *model, bool embeddings);

@@ -40,6 +40,19 @@ template <typename F> int32_t guarded(F && body) {
 // Reads how far a quantising job is out of a line of llama.cpp's log. Any thread.
 void note_quantize_log(const char * text);
 
+// Now, ns of the steady clock.
+int64_t steady_ns();
+
+// For libllama: whether the running step of a model (`data`) is to end early. Called between the nodes
+// of a graph.
+bool interrupted(void * data);
+
+// Whether signals are listened to.
+bool interrupts();
+
+// Signals that came are heard now.
+void forget_interrupts();
+
 // Copies at most `size` bytes; returns how many.
 int32_t copy_text(const std::string & text, char * buffer, int32_t size);
 
@@ -124,6 +137,8 @@ struct hutch_model {
     // Scratch of hutch_decode, kept so that a step allocates nothing.
     std::vector<int32_t>        sequence_counts;
     std::vector<llama_seq_id *> sequence_rows;
+    // When the running step began, ns of the steady clock, when it may be interrupted; else 0.
+    int64_t                     interruptible_since = 0;
 };
 
 struct hutch_sampler {

@@ -199,6 +199,8 @@ model_ptr load(const char * path, const hutch_params & params) {
 
     llama_context_params context = params.context;
     context.no_perf = true;
+    context.abort_callback      = hutch::interrupted;
+    context.abort_callback_data = loaded.get();
     if (!params.projector.empty()) {
         loaded->projector = hutch::load_projector(params.projector, loaded->model, context.n_threads, params.model.n_gpu_layers != 0);
     }
@@ -306,6 +308,7 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_SOUND: return model->projector && hutch::reads_sound(*model->projector) ? 1 : 0;
         case HUTCH_FACT_THREADS: return model->context_params.n_threads;
         case HUTCH_FACT_DRAFTS: return model->draft ? 1 : 0;
+        case HUTCH_FACT_INTERRUPTIBLE: return hutch::interrupts() && hutch_model_fact(model, HUTCH_FACT_CAN_TRIM) == 1 ? 1 : 0;
         default: return HUTCH_STATUS_INVALID;
     }
 }

@@ -44,6 +44,7 @@ export const facts = {
   sound: 19,
   threads: 20,
   drafts: 21,
+  interruptible: 22,
 } as const;
 
 /** Bits of `llama_token_attr` in llama.h. */
@@ -110,6 +111,15 @@ export class Native {
   /** @throws EngineError when the parent has ended already */
   dieWithParent(parent: number): void {
     this.#check(this.#lib.hutch_die_with_parent(parent), "tie this process to its parent");
+  }
+
+  /**
+   * From now on SIGUSR2 interrupts steps that may be, and does nothing else. False where there are no signals.
+   *
+   * @param graceMs steps that end so soon after it are let be
+   */
+  listenToInterrupts(graceMs: number): boolean {
+    return this.#lib.hutch_interrupt_init(graceMs) === status.ok;
   }
 
   physicalCores(): number {
@@ -358,8 +368,12 @@ export class NativeModel {
     );
   }
 
-  /** Evaluates the first `count` rows. Returns a `status`; the error's text is `lastError`. */
-  decode(step: StepBuffers, count: number): number {
+  /**
+   * Evaluates the first `count` rows. Returns a `status`; the error's text is `lastError`.
+   *
+   * @param interruptible the signal may end it early; nothing has changed then
+   */
+  decode(step: StepBuffers, count: number, interruptible = false): number {
     return this.#lib.hutch_decode(
       this.#model,
       count,
@@ -367,6 +381,7 @@ export class NativeModel {
       step.positions,
       step.sequences,
       step.wanted,
+      interruptible,
     );
   }
 

@@ -5,7 +5,7 @@
 import type { FFIFunction } from "bun:ffi";
 
 /** Version of the ABI that this table describes; the library must report the same. */
-export const abiVersion = 3;
+export const abiVersion = 4;
 
 export const symbols = {
   // int32_t hutch_abi_version(void)
@@ -16,6 +16,8 @@ export const symbols = {
   hutch_drain_log: { args: ["ptr", "i32"], returns: "i32" },
   // int32_t hutch_die_with_parent(int32_t parent)
   hutch_die_with_parent: { args: ["i32"], returns: "i32" },
+  // int32_t hutch_interrupt_init(int32_t grace_ms)
+  hutch_interrupt_init: { args: ["i32"], returns: "i32" },
   // int32_t hutch_init(const char *folder)
   hutch_init: { args: ["ptr"], returns: "i32" },
   // int32_t hutch_physical_cores(void)
@@ -58,8 +60,8 @@ export const symbols = {
   hutch_render: { args: ["ptr", "ptr", "ptr", "ptr", "bool"], returns: "i32" },
   // int32_t hutch_rendered(const hutch_model *model, char *buffer, int32_t size)
   hutch_rendered: { args: ["ptr", "ptr", "i32"], returns: "i32" },
-  // int32_t hutch_decode(hutch_model *model, int32_t count, const int32_t *tokens, const int32_t *positions, const int32_t *sequences, const uint8_t *wanted)
-  hutch_decode: { args: ["ptr", "i32", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
+  // int32_t hutch_decode(hutch_model *model, int32_t count, const int32_t *tokens, const int32_t *positions, const int32_t *sequences, const uint8_t *wanted, bool interruptible)
+  hutch_decode: { args: ["ptr", "i32", "ptr", "ptr", "ptr", "ptr", "bool"], returns: "i32" },
   // int32_t hutch_set_embeddings(hutch_model *model, bool embeddings)
   hutch_set_embeddings: { args: ["ptr", "bool"], returns: "i32" },
   // int32_t hutch_embedding(hutch_model *model, int32_t sequence, int32_t row, bool normalize, float *vector)

@@ -65,6 +65,8 @@ export class Child implements LoadedModel {
   #info: LoadedModelInfo | undefined;
   #since = 0;
   #vocabularyOnly = false;
+  /** A signal makes it listen. */
+  #interruptible = false;
   #ids = 0;
   readonly #kills = memoryKills();
   /** Set when the child can serve no longer. */
@@ -291,9 +293,16 @@ export class Child implements LoadedModel {
     if (this.#options.checkMessages) checkMessage(Command, command);
     try {
       this.#process.send(encodeMessage(command));
+      if (this.#interruptible && this.#waits(command)) this.#process.kill("SIGUSR2");
     } catch {
       // The channel closes a moment before the exit is reported; onExit settles everybody.
     }
+  }
+
+  /** Whether a message is urgent: it frees a slot, or its sender waits while others are served. */
+  #waits({ type }: Command): boolean {
+    if (type === "cancel") return true;
+    return type !== "pause" && this.#streams.size + this.#callers.size > 1;
   }
 
   /** A child whose memory is damaged may say anything: what cannot be understood ends it. */
@@ -314,6 +323,7 @@ export class Child implements LoadedModel {
         break;
       case "ready": {
         const loadNs = Math.max(1, Math.round((performance.now() - this.#since) * 1e6));
+        this.#interruptible = report.interruptible;
         this.#ready.resolve({ ...report.info, loadNs });
         break;
       }

@@ -205,6 +205,8 @@ const ConstraintReportShape = t.Object({
 export const Report = t.Union([
   t.Object({
     type: t.Literal("ready"),
+    /** A signal makes it hear its parent soon, also in a long step (`hutch_interrupt_init`). */
+    interruptible: t.Boolean(),
     info: t.Object({
       contextLength: t.Integer(),
       trainedContextLength: t.Integer(),
@@ -267,7 +269,7 @@ export type Command =
 export type Report =
   | Exclude<ReportShape, { type: "events" | "ready" | "checked" }>
   | { type: "checked"; id: number; report: ConstraintReport }
-  | { type: "ready"; info: Omit<LoadedModelInfo, "loadNs"> }
+  | { type: "ready"; interruptible: boolean; info: Omit<LoadedModelInfo, "loadNs"> }
   | { type: "events"; events: [id: number, event: GenerateEvent][] };
 export type Failure = Static<typeof Failure>;
 

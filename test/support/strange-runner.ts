@@ -10,6 +10,7 @@ const [, , how, number = "0"] = process.argv;
 
 const ready: Report = {
   type: "ready",
+  interruptible: false,
   info: {
     contextLength: 256,
     trainedContextLength: 256,

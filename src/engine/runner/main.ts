@@ -32,6 +32,9 @@ const singleThreadBytes = 16 * 2 ** 20;
 /** Slots that a model begins with: it is there sooner. It gets more when they are wanted. */
 const firstSlots = 1;
 
+/** A step that ends so soon after the parent has said something is not interrupted, milliseconds. */
+const graceMs = 200;
+
 function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeModel {
   const automatic = fileBytes < singleThreadBytes ? 1 : native.physicalCores();
   return native.load(spec.path, {
@@ -61,6 +64,7 @@ function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: Loa
   const cells = model.fact(facts.context);
   return {
     type: "ready",
+    interruptible: model.fact(facts.interruptible) === 1,
     info: {
       contextLength: Math.min(spec.contextLength, cells),
       trainedContextLength: model.fact(facts.trainedContext),
@@ -104,6 +108,7 @@ function cacheKey(spec: LoadSpec, file: Stats): string {
 function vocabularyReport(model: NativeModel): Report {
   return {
     type: "ready",
+    interruptible: false,
     info: {
       contextLength: 0,
       trainedContextLength: 0,
@@ -138,6 +143,7 @@ export function runRunner(): Promise<number> {
       native = new Native(libraryFolder({ cacheFolder: undefined, ...command.libraries }));
       native.dieWithParent(command.parent);
       goFirst();
+      native.listenToInterrupts(graceMs);
       const { size } = statSync(command.spec.path);
       model = loadModel(native, command.spec, size);
       if (command.spec.vocabularyOnly) {

@@ -5,7 +5,7 @@
  * of prompts. They are not mixed: every sequence has cells of its own, and libllama evaluates sequences
  * with one token and with many in separate passes anyway.
  */
-import type { PromptCosts } from "./prompt-costs.ts";
+import type { Piece, PromptCosts } from "./prompt-costs.ts";
 
 /** What one busy slot wants of the next step. */
 export interface Want {
@@ -39,6 +39,8 @@ export interface StepLimits {
   readonly decodeNext: boolean;
   /** How long prompts may take, seconds. */
   readonly seconds: number;
+  /** How long a single piece may take instead when it is much faster so, seconds. */
+  readonly longest: number;
   readonly costs: Pick<PromptCosts, "seconds" | "piece">;
 }
 
@@ -61,18 +63,32 @@ function decodeRows(decoding: Want[], { rows, batchSize }: StepLimits): Share[] 
   });
 }
 
-function promptPieces(prompts: Want[], { batchSize, seconds, costs }: StepLimits): Share[] {
+function promptPieces(
+  prompts: Want[],
+  { batchSize, seconds, longest, costs }: StepLimits,
+): Share[] {
   const shares: Share[] = [];
   let spare = batchSize;
   let left = seconds;
   for (const { slot, promptLeft, evaluated } of prompts.sort((a, b) => a.order - b.order)) {
-    const count = Math.min(spare, costs.piece(promptLeft, evaluated, left, shares.length === 0));
+    const alone = shares.length === 0 ? longest : undefined;
+    const count = Math.min(spare, costs.piece(promptLeft, evaluated, left, alone));
     if (count <= 0) break;
     shares.push({ slot, count });
     spare -= count;
     left -= costs.seconds(count, evaluated);
   }
   return shares;
+}
+
+/** The prompts' part of a step. */
+export function promptsOf(wants: readonly Want[], shares: readonly Share[]): Piece[] {
+  return shares.flatMap(({ slot, count }) => {
+    const want = wants.find((other) => other.slot === slot);
+    return want === undefined || want.promptLeft === 0
+      ? []
+      : [{ count, evaluated: want.evaluated }];
+  });
 }
 
 /** A running stream's next token comes after so many seconds at most while prompts are evaluated, where the machine can do it. */
@@ -86,6 +102,21 @@ const tokenSeconds = 0.25;
  */
 export function promptSeconds(decodeSeconds: number): number {
   return Math.min(0.2, Math.max(0.05, tokenSeconds - decodeSeconds));
+}
+
+/** A step that is interrupted when somebody wants to be heard may take so long, seconds. */
+const interruptibleSeconds = 0.5;
+/** Others may take so long. */
+const heardSeconds = 0.25;
+
+/**
+ * How long a piece of a prompt may take where it is much faster than smaller ones, seconds. What was
+ * interrupted goes on in small pieces, which end by themselves: so it goes on however often others come.
+ *
+ * @param interruptible steps can be interrupted, and the last one was not
+ */
+export function longestSeconds(interruptible: boolean): number {
+  return interruptible ? interruptibleSeconds : heardSeconds;
 }
 
 /** Prompt tokens of a step where results must not depend on what else runs: always the same. */

@@ -7,9 +7,7 @@
 
 /** Tokens of a piece from which on attention is tiled (GGML_FA_TILE_Q). */
 const tile = 64;
-/** A tile that is longer than a step should be is taken up to here, seconds, when smaller pieces are much slower. */
-const longest = 0.5;
-/** How many times as fast. */
+/** A tile that takes longer than a step should is taken when it is so many times as fast as smaller pieces. */
 const muchFaster = 1.3;
 /** Pieces with fewer tokens behind them tell of the first part, those with more of the second. */
 const shortHistory = 256;
@@ -52,19 +50,20 @@ export class PromptCosts {
    *
    * @param left tokens that are not evaluated
    * @param seconds how long it may take
-   * @param first nothing else is in the step: at least a small piece, and a tile that takes longer when
-   *   that is much faster
+   * @param longest nothing else is in the step: at least a small piece, and a tile of so many seconds
+   *   when that is much faster
    */
-  piece(left: number, evaluated: number, seconds: number, first: boolean): number {
+  piece(left: number, evaluated: number, seconds: number, longest?: number): number {
     if (this.seconds(left, evaluated) <= seconds) return left;
     const fits = Math.floor(seconds / (this.seconds(fewest, evaluated) / fewest));
     // The odd tokens go with the first tile, or alone while there is little to look back at.
     const odd = left % tile;
     const tiles = this.#tiles(left, evaluated, seconds);
     if (tiles > 0) return odd + tiles * tile;
-    if (!first) return left < tile || evaluated < shortHistory ? Math.max(0, fits) : 0;
+    if (longest === undefined)
+      return left < tile || evaluated < shortHistory ? Math.max(0, fits) : 0;
     const small = Math.min(left, tile - 1, Math.max(fewest, fits));
-    if (!this.#worthTile(left, small, evaluated)) {
+    if (!this.#worthTile(left, small, evaluated, longest)) {
       return odd > 0 && odd <= small && evaluated < tile ? odd : small;
     }
     if (this.seconds(odd + tile, evaluated) <= longest) return odd + tile;
@@ -110,7 +109,7 @@ export class PromptCosts {
     return tiles;
   }
 
-  #worthTile(left: number, small: number, evaluated: number): boolean {
+  #worthTile(left: number, small: number, evaluated: number, longest: number): boolean {
     if (left < tile) return false;
     const long = this.seconds(tile, evaluated);
     const rate = small / this.seconds(small, evaluated);

@@ -21,6 +21,8 @@ export interface FilledStep {
   readonly rows: number;
   /** Rows whose logits are to be sampled. */
   readonly sampled: DueRow[];
+  /** Takes the prompts' rows back, which were not evaluated after all. */
+  undo(): void;
 }
 
 export class StepRows {
@@ -35,6 +37,7 @@ export class StepRows {
     const { step, sequences: all, cells } = this.#options;
     const { tokens, positions, sequences, wanted } = step;
     const sampled: DueRow[] = [];
+    const before: Before[] = [];
     let rows = 0;
     for (const { slot: index, count } of shares) {
       const slot = all.slots[index];
@@ -46,6 +49,7 @@ export class StepRows {
       const most = prompt ? count : Math.min(count, cells - slot.tokens.length);
       const chunk = Math.min(fixedChunk, step.capacity);
       const first = rows;
+      if (prompt) before.push(stateOf(slot, active));
       if (prompt && count === chunk && slot.whole === slot.tokens.length) slot.whole += chunk;
       for (let i = 0; i < most; i++) {
         const token = prompt ? active.prompt[active.evaluated++] : active.pending.shift();
@@ -71,7 +75,7 @@ export class StepRows {
       }
       sampled.push(guesses.length > 0 ? { ...due, guesses } : due);
     }
-    return { rows, sampled };
+    return { rows, sampled, undo: () => before.forEach(restore) };
   }
 
   /** Room for one more token: shifts a full context, or ends the request. True when there is room. */
@@ -93,4 +97,23 @@ export class StepRows {
     active.shifted += dropped;
     return true;
   }
+}
+
+/** How far a prompt was before a step. */
+interface Before {
+  readonly slot: Slot;
+  readonly active: Active;
+  readonly evaluated: number;
+  readonly held: number;
+  readonly whole: number;
+}
+
+function stateOf(slot: Slot, active: Active): Before {
+  return { slot, active, evaluated: active.evaluated, held: slot.tokens.length, whole: slot.whole };
+}
+
+function restore({ slot, active, evaluated, held, whole }: Before): void {
+  active.evaluated = evaluated;
+  slot.tokens.length = held;
+  slot.whole = whole;
 }

@@ -18,10 +18,12 @@ import { pollMs } from "./media.ts";
 import { MediaSteps } from "./media-steps.ts";
 import {
   fixedChunk,
+  longestSeconds,
   planAlone,
   planStep,
   promptChunk,
   promptSeconds,
+  promptsOf,
   type Share,
   type Want,
 } from "./plan.ts";
@@ -69,6 +71,10 @@ export class Runner {
   readonly #promptCosts: PromptCosts;
   /** The last step evaluated prompts. */
   #prompted = false;
+  /** Steps of prompts end early when the parent has something to say. */
+  readonly #interruptible: boolean;
+  /** The last step did. */
+  #interrupted = false;
 
   constructor(
     model: NativeModel,
@@ -86,6 +92,7 @@ export class Runner {
     this.#governor = new ThreadGovernor(this.#threads);
     this.#deterministic = spec.deterministic === true;
     this.#step = new StepBuffers(model.fact(facts.batch));
+    this.#interruptible = model.fact(facts.interruptible) === 1;
     // The first guess is cautious, by the file's size.
     this.#promptCosts = new PromptCosts(2e10 / Math.max(1, fileBytes));
     const [slots, sequences] = [model.fact(facts.slots), model.fact(facts.sequences)];
@@ -276,18 +283,23 @@ export class Runner {
     const shares = this.#plan(wants);
     const pieces = promptsOf(wants, shares);
     this.#steps++;
-    const { rows, sampled } = this.#rows.fill(shares, this.#steps);
+    const { rows, sampled, undo } = this.#rows.fill(shares, this.#steps);
     if (rows === 0) return true;
     const threads = this.#deterministic ? this.#threads : this.#governor.threads;
     if (threads !== this.#threads) this.#model.setThreads(threads);
     this.#threads = threads;
     const since = performance.now();
-    const result = this.#model.decode(this.#step, rows);
-    if (result !== status.ok) {
+    const result = this.#model.decode(this.#step, rows, this.#mayInterrupt(pieces));
+    this.#interrupted = result === status.interrupted;
+    if (result !== status.ok && !this.#interrupted) {
       this.#failStep(shares, this.#model.lastError());
       return true;
     }
     this.#sequences.stepped();
+    if (this.#interrupted) {
+      undo();
+      return true;
+    }
     const seconds = (performance.now() - since) / 1000;
     this.#governor.observe(rows, seconds);
     this.#prompted = pieces.length > 0;
@@ -311,8 +323,14 @@ export class Runner {
       rows: this.#costs.rowsWorth(decoding),
       decodeNext: this.#prompted,
       seconds: promptSeconds(decoding > 0 ? this.#costs.latest : 0),
+      longest: longestSeconds(this.#interruptible && !this.#interrupted),
       costs: this.#promptCosts,
     });
+  }
+
+  /** Whether a step may end early: one of prompts, and not twice in a row, so that there is progress. */
+  #mayInterrupt(pieces: readonly Piece[]): boolean {
+    return this.#interruptible && !this.#interrupted && pieces.length > 0;
   }
 
   /** Goes on with images, one piece a turn. */
@@ -376,14 +394,4 @@ export class Runner {
       if (slot?.active !== undefined) this.#fail(slot, new EngineError(text));
     }
   }
-}
-
-/** The prompts' part of a step. */
-function promptsOf(wants: readonly Want[], shares: readonly Share[]): Piece[] {
-  return shares.flatMap(({ slot, count }) => {
-    const want = wants.find((other) => other.slot === slot);
-    return want === undefined || want.promptLeft === 0
-      ? []
-      : [{ count, evaluated: want.evaluated }];
-  });
 }

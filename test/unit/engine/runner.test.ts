@@ -53,6 +53,7 @@ describe("the plan of a step", () => {
     rows: 64,
     decodeNext: false,
     seconds: 0.05,
+    longest: 0.5,
     costs: new PromptCosts(1000),
   };
   const mixed = [
@@ -159,7 +160,7 @@ describe("the costs of prompts", () => {
     let evaluated = 0;
     const pieces: number[] = [];
     while (evaluated < 2053) {
-      const piece = costs.piece(2053 - evaluated, evaluated, 0.2, true);
+      const piece = costs.piece(2053 - evaluated, evaluated, 0.2, 0.5);
       pieces.push(piece);
       evaluated += piece;
     }
@@ -171,21 +172,21 @@ describe("the costs of prompts", () => {
 
   test("keep a step short", () => {
     const costs = new PromptCosts(1000);
-    expect(costs.piece(500, 0, 0.1, true)).toBe(500 % 64);
-    expect(costs.piece(512, 0, 0.1, true)).toBe(64);
-    expect(costs.piece(90, 0, 0.1, true)).toBe(90);
-    expect(costs.piece(90, 0, 0.05, false)).toBe(50);
-    expect(costs.piece(90, 0, 0, false)).toBe(0);
-    expect(costs.piece(90, 0, 0, true)).toBe(8);
-    expect(costs.piece(5, 0, 0, true)).toBe(5);
-    expect(costs.piece(10_000, 0, 1, true)).toBe(16 + 15 * 64);
+    expect(costs.piece(500, 0, 0.1, 0.5)).toBe(500 % 64);
+    expect(costs.piece(512, 0, 0.1, 0.5)).toBe(64);
+    expect(costs.piece(90, 0, 0.1, 0.5)).toBe(90);
+    expect(costs.piece(90, 0, 0.05)).toBe(50);
+    expect(costs.piece(90, 0, 0)).toBe(0);
+    expect(costs.piece(90, 0, 0, 0.5)).toBe(8);
+    expect(costs.piece(5, 0, 0, 0.5)).toBe(5);
+    expect(costs.piece(10_000, 0, 1, 1)).toBe(16 + 15 * 64);
   });
 
   test("leave no prompt without a token", () => {
     const slow = new PromptCosts(1);
     for (const left of [1, 7, 63, 64, 65, 5000]) {
       for (const evaluated of [0, 63, 300, 4000]) {
-        expect(slow.piece(left, evaluated, 0.05, true)).toBeWithin(1, left + 1);
+        expect(slow.piece(left, evaluated, 0.05, 0.5)).toBeWithin(1, left + 1);
       }
     }
   });
