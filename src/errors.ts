@@ -24,6 +24,7 @@ export const errorCodes = [
   "store",
   "format_refused",
   "registry",
+  "remote_model_not_found",
   "archive",
   "unsupported",
   "busy",
@@ -156,7 +157,7 @@ export class ArchiveError extends AppError {
 
 /** A registry refused, answered nonsense, or could not be reached. */
 export class RegistryError extends AppError {
-  readonly code = "registry";
+  readonly code: "registry" | "remote_model_not_found" = "registry";
   /** HTTP status of the registry's answer; undefined when there was none. */
   readonly status: number | undefined;
   /** Whether the same request may work a moment later. */
@@ -172,6 +173,11 @@ export class RegistryError extends AppError {
     this.transient = options.transient ?? false;
     this.retryAfterMs = options.retryAfterMs;
   }
+}
+
+/** A registry has no model of that name. */
+export class RemoteModelNotFoundError extends RegistryError {
+  override readonly code = "remote_model_not_found";
 }
 
 /** A format asked for cannot be kept; the message names place, keyword and reason. */

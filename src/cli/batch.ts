@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { errorMessage, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { flagText, isOn, type ParsedArguments } from "./arguments.ts";
 import {
   type BadLine,
@@ -49,7 +49,10 @@ async function* tasksOf(file: string, model: string | undefined): AsyncGenerator
   }
 }
 
-/** One request; a busy server is asked again. @throws AbortError */
+/**
+ * One request; a busy server is asked again.
+ * @throws AbortError, ConnectionError when the server is gone: the line stays for the next call
+ */
 async function answer(
   client: Client,
   task: Task | BadLine,
@@ -61,15 +64,9 @@ async function answer(
     return { custom_id, response: null, error };
   }
   for (let tries = 1; ; tries++) {
-    try {
-      const { status, body } = await client.exchange("POST", task.path, task.body, signal);
-      if (status !== 503 || tries === mostTries) {
-        return { custom_id, response: { status_code: status, body }, error: null };
-      }
-    } catch (cause) {
-      if (signal.aborted) throw cause;
-      const error = { code: "connection", message: errorMessage(cause) };
-      return { custom_id, response: null, error };
+    const { status, body } = await client.exchange("POST", task.path, task.body, signal);
+    if (status !== 503 || tries === mostTries) {
+      return { custom_id, response: { status_code: status, body }, error: null };
     }
     await Bun.sleep(pauseMs);
     signal.throwIfAborted();

@@ -40,7 +40,10 @@ export async function connect(config: Config, options: ClientOptions): Promise<C
   const base = hostUrl(parseHost(options.server ?? config.host));
   const remote = new Client(base, (request) => direct(request));
   try {
-    const response = await direct(`${base}/`, { method: "HEAD" });
+    const response = await direct(`${base}/`, {
+      method: "HEAD",
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
     if (response.status < 400) return { client: remote, [Symbol.asyncDispose]: async () => {} };
     throw new ConnectionError(`the server at ${base} answered ${response.status}`);
   } catch (error) {

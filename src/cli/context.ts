@@ -9,6 +9,8 @@ export interface ClientOptions {
   readonly server?: string | undefined;
   /** Never look for a server. */
   readonly never?: boolean;
+  /** Gives up looking for a server. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Context extends AsyncDisposable {

@@ -33,7 +33,9 @@ export const exitCodes = {
 /** Codes of errors, by their kind; what is missing ends with `error`. */
 const codes: Readonly<Record<string, number>> = {
   usage: exitCodes.usage,
+  model_name: exitCodes.usage,
   model_not_found: exitCodes.modelMissing,
+  remote_model_not_found: exitCodes.modelMissing,
   model_load: exitCodes.loadFailed,
   out_of_memory: exitCodes.loadFailed,
   gguf: exitCodes.loadFailed,

@@ -1,5 +1,5 @@
 /** One prompt, one answer (cli.md 4.1 and 4.2), as text, as one JSON object or as lines of JSON. */
-import { FormatError, isAbortError, TimeoutError } from "../errors.ts";
+import { FormatError, TimeoutError } from "../errors.ts";
 import { type RunSettings, settingsBody, timings, toolCallText } from "./answer.ts";
 import type { Client, Json } from "./client.ts";
 import type { Context } from "./context.ts";
@@ -7,6 +7,17 @@ import { exitCodes } from "./exit-codes.ts";
 import type { Message } from "./run-flags.ts";
 import { Printer } from "./terminal/printer.ts";
 import { Progress } from "./terminal/progress.ts";
+
+/** When the answer has to be there. */
+export interface Deadline {
+  readonly ms: number;
+  readonly signal: AbortSignal;
+}
+
+/** What a deadline that is over ends with. */
+export function timedOut({ ms }: Deadline, cause: unknown): TimeoutError {
+  return new TimeoutError(`no whole answer within ${ms / 1000} s`, { cause });
+}
 
 export interface OneShot {
   readonly settings: RunSettings;
@@ -17,7 +28,7 @@ export interface OneShot {
   readonly messages: readonly Message[];
   readonly tools: readonly unknown[] | undefined;
   readonly output: "text" | "json" | "ndjson";
-  readonly timeoutMs: number | undefined;
+  readonly deadline: Deadline | undefined;
   /** false: a prompt that is too long is an error. */
   readonly truncate: boolean | undefined;
   /** Whether an answer that is not in the format asked for is an error. */
@@ -149,16 +160,15 @@ export async function oneShot(context: Context, client: Client, shot: OneShot): 
   const interrupt = new AbortController();
   const cancel = () => interrupt.abort();
   process.once("SIGINT", cancel);
-  const late = shot.timeoutMs === undefined ? undefined : AbortSignal.timeout(shot.timeoutMs);
-  const signal = late === undefined ? interrupt.signal : AbortSignal.any([interrupt.signal, late]);
+  const { deadline } = shot;
+  const signals = [interrupt.signal, ...(deadline === undefined ? [] : [deadline.signal])];
+  const signal = AbortSignal.any(signals);
   try {
     await answer(context, client, shot, signal);
   } catch (error) {
     if (interrupt.signal.aborted) return exitCodes.interrupted;
-    if (!late?.aborted && !isAbortError(error)) throw error;
-    throw new TimeoutError(`no whole answer within ${(shot.timeoutMs ?? 0) / 1000} s`, {
-      cause: error,
-    });
+    if (!deadline?.signal.aborted) throw error;
+    throw timedOut(deadline, error);
   } finally {
     process.off("SIGINT", cancel);
   }

@@ -45,29 +45,34 @@ async function readJson(flag: string, file: string): Promise<unknown> {
 export async function readFormat(text: string | undefined): Promise<unknown> {
   const value = text === undefined ? undefined : formatValue(text);
   if (typeof value !== "string" || value === "json") return value;
-  return (await Bun.file(value).exists()) ? readJson("format", value) : value;
+  const isFile = /\.json$/i.test(value) || (await Bun.file(value).exists());
+  return isFile ? readJson("format", value) : value;
 }
 
-/** `--option k=v`, `--seed`, `--max-tokens`. @throws UsageError */
+/** `--option k=v`, `--seed`, `--max-tokens`. @throws UsageError naming the flag */
 export function readOptions(parsed: ParsedArguments): Json {
-  const texts = new Map<string, string[]>();
+  const given = new Map<string, { flag: string; texts: string[] }>();
   for (const pair of flagTexts(parsed, "option")) {
     const at = pair.indexOf("=");
     if (at <= 0) throw new UsageError(`--option: "${pair}" is no NAME=VALUE`);
     const name = pair.slice(0, at);
-    texts.set(name, [...(texts.get(name) ?? []), pair.slice(at + 1)]);
+    const before = given.get(name)?.texts ?? [];
+    given.set(name, { flag: `--option ${name}`, texts: [...before, pair.slice(at + 1)] });
   }
-  const seed = flagText(parsed, "seed");
-  if (seed !== undefined) texts.set("seed", [seed]);
-  const most = flagText(parsed, "max-tokens");
-  if (most !== undefined) texts.set("num_predict", [most]);
+  for (const [name, flag] of [
+    ["seed", "seed"],
+    ["num_predict", "max-tokens"],
+  ] as const) {
+    const text = flagText(parsed, flag);
+    if (text !== undefined) given.set(name, { flag: `--${flag}`, texts: [text] });
+  }
   const options: Json = {};
-  for (const [name, values] of texts) {
+  for (const [name, { flag, texts }] of given) {
     try {
-      const value = typeParameter(name, name === "stop" ? values : values.slice(-1));
+      const value = typeParameter(name, name === "stop" ? texts : texts.slice(-1));
       options[name] = typeof value === "bigint" ? Number(value) : value;
     } catch (error) {
-      throw new UsageError(`--option: ${errorMessage(error)}`, { cause: error });
+      throw new UsageError(`${flag}: ${errorMessage(error)}`, { cause: error });
     }
   }
   return options;

@@ -9,11 +9,11 @@ import {
 } from "../errors.ts";
 import type { RunSettings } from "./answer.ts";
 import { flagText, flagTexts, isOn, type ParsedArguments } from "./arguments.ts";
-import { extractFiles, readAttachment, takesFiles } from "./attachments.ts";
+import { type Attachment, extractFiles, readAttachment, takesFiles } from "./attachments.ts";
 import type { Client, Json } from "./client.ts";
 import type { Context } from "./context.ts";
 import { embedPrompt } from "./embed.ts";
-import { type OneShot, oneShot } from "./one-shot.ts";
+import { type Deadline, type OneShot, oneShot, timedOut } from "./one-shot.ts";
 import { readFormat, readMessages, readOptions, readTools } from "./run-flags.ts";
 import { Progress } from "./terminal/progress.ts";
 import { pullModel } from "./transfer.ts";
@@ -42,6 +42,31 @@ function keepAliveOf(text: string): string {
   return ns === 0n ? "0s" : formatGoDuration(ns);
 }
 
+/** `--timeout`, from now on. @throws UsageError */
+function deadlineOf(text: string | undefined): Deadline | undefined {
+  if (text === undefined) return undefined;
+  let ns: bigint;
+  try {
+    ns = parseGoDuration(text);
+  } catch (error) {
+    throw new UsageError(`--timeout: ${errorMessage(error)}`, { cause: error });
+  }
+  const ms = Number(ns / 1_000_000n);
+  if (ms <= 0) throw new UsageError(`--timeout: "${text}" is no time to wait`);
+  return { ms, signal: AbortSignal.timeout(ms) };
+}
+
+/** A file of `--image`. @throws UsageError naming the flag and the file */
+async function readImage(file: string): Promise<Attachment> {
+  try {
+    return await readAttachment(file);
+  } catch (error) {
+    throw new UsageError(`--image: cannot send "${file}": ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}
+
 async function readStdin(): Promise<string> {
   return new TextDecoder().decode(await new Response(Bun.stdin.stream()).bytes());
 }
@@ -52,9 +77,11 @@ async function showModel(
   client: Client,
   parsed: ParsedArguments,
   model: string,
+  signal: AbortSignal | undefined,
 ): Promise<Json> {
+  const init = signal === undefined ? {} : { signal };
   try {
-    return await client.call("POST", "/api/show", { model });
+    return await client.call("POST", "/api/show", { model }, init);
   } catch (error) {
     if (!(error instanceof ServerError) || error.status !== 404) throw error;
     if (isOn(parsed, "offline")) {
@@ -64,8 +91,8 @@ async function showModel(
       );
     }
     using progress = new Progress(context);
-    await pullModel(client, progress, { model, insecure: isOn(parsed, "insecure") });
-    return client.call("POST", "/api/show", { model });
+    await pullModel(client, progress, { model, insecure: isOn(parsed, "insecure") }, signal);
+    return client.call("POST", "/api/show", { model }, init);
   }
 }
 
@@ -91,18 +118,30 @@ async function oneShotOf(parsed: ParsedArguments): Promise<Omit<OneShot, "settin
   if (output !== "text" && output !== "json" && output !== "ndjson") {
     throw new UsageError(`invalid value for --output: "${output}" (must be text, json, or ndjson)`);
   }
-  const timeout = flagText(parsed, "timeout");
-  const images = await Promise.all(flagTexts(parsed, "image").map((file) => readAttachment(file)));
+  const images = await Promise.all(flagTexts(parsed, "image").map(readImage));
   return {
     system: flagText(parsed, "system") ?? "",
     images: images.map(({ base64 }) => base64),
     messages: await readMessages(parsed),
     tools: await readTools(flagText(parsed, "tools")),
     output,
-    timeoutMs: timeout === undefined ? undefined : Number(parseDurationFlag(timeout) / 1_000_000n),
+    deadline: deadlineOf(flagText(parsed, "timeout")),
     truncate: parsed.flags.has("truncate") ? isOn(parsed, "truncate") : undefined,
     checkFormat: parsed.own,
   };
+}
+
+/** Work that the deadline of the answer ends too. @throws TimeoutError */
+async function inTime<T>(
+  deadline: Deadline | undefined,
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(deadline?.signal);
+  } catch (error) {
+    if (!deadline?.signal.aborted) throw error;
+    throw timedOut(deadline, error);
+  }
 }
 
 export async function run(context: Context, parsed: ParsedArguments): Promise<number> {
@@ -119,8 +158,10 @@ export async function run(context: Context, parsed: ParsedArguments): Promise<nu
     context.stdoutIsTerminal &&
     parts.length === 0 &&
     shot.messages.length === 0;
-  const client = await context.client({ daemonless: true });
-  const info = await showModel(context, client, parsed, model);
+  const { client, info } = await inTime(shot.deadline, async (signal) => {
+    const found = await context.client({ daemonless: true, signal });
+    return { client: found, info: await showModel(context, found, parsed, model, signal) };
+  });
   const capabilities = Array.isArray(info.capabilities) ? info.capabilities.map(String) : [];
   const text = parts.join(" ");
   if (capabilities.includes("embedding")) return embedPrompt(context, client, parsed, text);

@@ -18,8 +18,9 @@ export async function pullModel(
     /** Digests of the files that the hub must have, where it keeps the model in shards. */
     readonly shards?: readonly string[];
   },
+  signal?: AbortSignal,
 ): Promise<void> {
-  const lines = client.stream("/api/pull", body);
+  const lines = client.stream("/api/pull", body, signal);
   await follow(progress, lines, (_, digits) => `pulling ${digits}:`);
 }
 

@@ -2,7 +2,13 @@
  * Pull: a model from a registry into the store (registry.md 3). The manifest is written last, and only
  * when every blob it names is there with the right digest.
  */
-import { errorMessage, isAbortError, LockError, RegistryError } from "../../errors.ts";
+import {
+  errorMessage,
+  isAbortError,
+  LockError,
+  RegistryError,
+  RemoteModelNotFoundError,
+} from "../../errors.ts";
 import { type Digest, digestOf } from "../digest.ts";
 import { displayName, type ModelName } from "../name.ts";
 import { keepOrigin, type Origin } from "../origins.ts";
@@ -236,7 +242,8 @@ async function modelManifest(
   } catch (error) {
     if (isAbortError(error) || !(error instanceof RegistryError)) throw error;
     const { status } = error;
-    throw new RegistryError(`pull model manifest: ${error.message}`, {
+    const Kind = status === 404 ? RemoteModelNotFoundError : RegistryError;
+    throw new Kind(`pull model manifest: ${error.message}`, {
       cause: error,
       ...(status === undefined ? {} : { status }),
     });

@@ -27,6 +27,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   store: 500,
   format_refused: 400,
   registry: 500,
+  remote_model_not_found: 500,
   archive: 400,
   unsupported: 501,
   busy: 503,

@@ -127,8 +127,8 @@ describe("flags for scripts", () => {
   const wrong: readonly (readonly [string[], string])[] = [
     [["--output", "xml"], 'invalid value for --output: "xml" (must be text, json, or ndjson)'],
     [["--option", "top_k"], '--option: "top_k" is no NAME=VALUE'],
-    [["--option", "top_k=x"], "--option: invalid int value [x]"],
-    [["--option", "nosuch=1"], "--option: unknown parameter 'nosuch'"],
+    [["--option", "top_k=x"], "--option top_k: invalid int value [x]"],
+    [["--option", "nosuch=1"], "--option nosuch: unknown parameter 'nosuch'"],
     [["--message", "hello"], '--message: "hello" does not begin with'],
     [["--messages", "/nosuch"], '--messages: cannot read "/nosuch"'],
     [["--timeout", "5"], 'time: missing unit in duration "5"'],
