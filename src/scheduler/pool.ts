@@ -59,6 +59,18 @@ function leaseOf(runner: Runner, request: AcquireRequest): RunnerLease {
   return runner.lease({ keepAlive, contextLength: chosen, name, digest });
 }
 
+/** Waits until a model is idle or the signal aborts; the signal lives on, and must not keep what waited. */
+async function idleOrAborted(runner: Runner, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<void>();
+  const abort = () => aborted.resolve();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    if (!signal.aborted) await Promise.race([runner.idle(), aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 export function createScheduler(options: PoolOptions): Scheduler {
   return new Pool(options);
 }
@@ -278,10 +290,7 @@ class Pool implements Scheduler {
   /** Waits until a model is idle, without giving it new work, and frees it. */
   async #remove(runner: Runner, signal: AbortSignal): Promise<void> {
     runner.draining = true;
-    const aborted = new Promise<void>((resolve) => {
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
-    if (runner.closed === undefined) await Promise.race([runner.idle(), aborted]);
+    if (runner.closed === undefined) await idleOrAborted(runner, signal);
     if (signal.aborted && runner.closed === undefined) {
       runner.draining = false;
       if (runner.leases === 0) runner.rest();

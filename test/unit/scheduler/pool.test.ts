@@ -3,6 +3,7 @@
  * The scheduler at work, with loads finished by hand and a clock moved by hand (scheduler.md).
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { getEventListeners } from "node:events";
 import type { LoadSpec } from "../../../src/engine/engine.ts";
 import { BusyError, ModelLoadError, OutOfMemoryError } from "../../../src/errors.ts";
 import { silentLogger } from "../../../src/logger.ts";
@@ -333,6 +334,18 @@ describe("eviction", () => {
     await loadIdle(wish("c", { keepAlive: -1n }));
     await loadIdle(wish("d"));
     expect(names().toSorted()).toEqual(["a", "c", "d"]);
+  });
+
+  test("leaves nothing of the model that went with the one that came", async () => {
+    await scheduler[Symbol.asyncDispose]();
+    open({ maxLoadedModels: 1 });
+    await loadIdle(wish("a"));
+    void ask(wish("b"));
+    const { signal, succeed } = await engine.next();
+    succeed();
+    await settle();
+    // The engine's own; a listener that stays keeps the old model and its request in memory.
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
   });
 
   test("a busy model is waited for and gets no new requests meanwhile", async () => {
