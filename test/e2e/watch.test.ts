@@ -7,6 +7,7 @@ import {
   createModel,
   executable,
   haveExecutable,
+  runnerOf,
   startServer,
   type TestServer,
   testModel,
@@ -120,11 +121,7 @@ describe.skipIf(!ready)("ps --watch", () => {
     await using session = open(100);
     await session.shows("UNTIL");
     const answer = server.post("/api/generate", { model: "talk", prompt: "x", stream: false });
-    let runner = 0;
-    await until("a runner begins", async () => {
-      runner = (await childrenOf(server.pid))[0] ?? 0;
-      return runner > 0;
-    });
+    const runner = await runnerOf(server);
     process.kill(runner, "SIGSTOP");
     try {
       await session.shows(/talk:latest .*loading +- +1/);

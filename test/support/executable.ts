@@ -172,6 +172,24 @@ export async function childrenOf(pid: number): Promise<number[]> {
   return found;
 }
 
+/**
+ * Waits for a runner of a server. It is one as soon as it has its own command line; before that it shares
+ * the server's memory, and the server stands still until it has its own (vfork).
+ */
+export async function runnerOf(server: TestServer): Promise<number> {
+  let found = 0;
+  await until("a runner begins", async () => {
+    for (const pid of await childrenOf(server.pid)) {
+      const line = await Bun.file(`/proc/${pid}/cmdline`)
+        .text()
+        .catch(() => "");
+      if (line.split("\0").includes("runner")) found = pid;
+    }
+    return found > 0;
+  });
+  return found;
+}
+
 /** Whether a process exists and is no zombie. */
 export async function isRunning(pid: number): Promise<boolean> {
   const status = Bun.file(`/proc/${pid}/stat`);
