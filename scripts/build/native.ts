@@ -114,7 +114,8 @@ export async function publishLibraries(
   to: string,
 ): Promise<void> {
   const present = readManifest(to);
-  if (present?.key === manifest.key) return;
+  // Written anew: by its time one sees that the libraries are those of the sources as they are now.
+  if (present?.key === manifest.key) return writeManifest(to, manifest);
   mkdirSync(to, { recursive: true });
   const unchanged = new Map(present?.files.map((file) => [file.name, file.sha256]));
   for (const file of manifest.files) {
