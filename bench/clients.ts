@@ -40,11 +40,13 @@ interface Round {
 
 const words = "river stone lamp window bread garden winter paper bridge cloud".split(" ");
 
-/** A prompt of about 40 tokens that shares no beginning with the others. */
+let salt = 0;
+
+/** A prompt of about 35 tokens that shares no beginning worth a cache with others, of this round or before. */
 function promptOf(client: number): string {
-  return Array.from({ length: 30 }, (_, i) => words[(client * 7 + i * (client + 3)) % 10]).join(
-    " ",
-  );
+  const word = (i: number) =>
+    words[Number(BigInt(Bun.hash(`${salt} ${client} ${i}`)) % BigInt(words.length))];
+  return Array.from({ length: 30 }, (_, i) => word(i)).join(" ");
 }
 
 /** Reads a stream to its end; `pieces` counts what a chunk of it brought. */
@@ -90,12 +92,11 @@ const best = (rounds: Round[]) => rounds.reduce((a, b) => (b.rate > a.rate ? b :
 
 await using server = await startServer();
 await createModel(server, "model", model);
-let salt = 0;
 const askHutch = async (client: number, since: number) =>
   read(
     await server.post("/api/generate", {
       model: "model",
-      prompt: `${salt} ${promptOf(client)}`,
+      prompt: promptOf(client),
       raw: true,
       options: { temperature: 0, num_predict: tokens, stop: [] },
     }),
@@ -113,7 +114,7 @@ for (const clients of values.clients.split(",").map(Number)) {
         // llama-server closes idle connections without a word.
         headers: { connection: "close" },
         body: JSON.stringify({
-          prompt: `${salt} ${promptOf(client)}`,
+          prompt: promptOf(client),
           n_predict: tokens,
           temperature: 0,
           stream: true,
