@@ -28,7 +28,7 @@ export type Choice =
 
 /** A copy must save at least this many tokens to be worth it. */
 const worthwhile = 64;
-/** And a wait so many: each that does not wait for the last piece of a prompt evaluates it once more. */
+/** And a wait for a copy so many: each that does not wait for the last piece of a prompt evaluates it once more. */
 const worthWaiting = 16;
 
 export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
@@ -68,7 +68,8 @@ export function chooseSlot(
   });
   if (best.slot < 0) return { kind: "wait" };
   const had = Math.max(best.common, canCopy ? source.common : 0);
-  if (canCopy && coming >= had + worthWaiting) return { kind: "wait" };
+  const copied = coming >= best.common + worthwhile;
+  if (canCopy && copied && coming >= had + worthWaiting) return { kind: "wait" };
   if (canCopy && source.common >= best.common + worthwhile) {
     return { kind: "copy", slot: oldest.slot, source: source.slot, common: source.common };
   }

@@ -278,6 +278,22 @@ describe("the choice of a slot", () => {
     expect(chooseSlot([soon, slot([])], [...long, 7], true)).toMatchObject({ kind: "copy" });
   });
 
+  test("waits for no beginning that is too short to be copied afterwards", () => {
+    const prompt = [...long.slice(0, 40), 7];
+    const coming = { ...slot([], true), coming: long.slice(0, 40) };
+    expect(chooseSlot([coming, slot([])], prompt, true)).toEqual({
+      kind: "use",
+      slot: 1,
+      common: 0,
+    });
+    const kept = { ...slot([], true), coming: long };
+    expect(chooseSlot([kept, slot(long.slice(0, 150))], [...long, 7], true)).toEqual({
+      kind: "use",
+      slot: 1,
+      common: 150,
+    });
+  });
+
   test("waits when no slot is free", () => {
     expect(chooseSlot([slot([], true)], [1], true)).toEqual({ kind: "wait" });
   });
