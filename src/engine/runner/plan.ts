@@ -2,8 +2,9 @@
  * What the next step evaluates: a pure function of what the slots want. A step is either one of decoding
  * slots, a row each, those that waited longest when not all are worth a row; or one of prompts, oldest
  * first, for a bounded time. The two take turns, so that no running stream waits for more than one chunk
- * of prompts. They are not mixed: every sequence has cells of its own, and libllama evaluates sequences
- * with one token and with many in separate passes anyway.
+ * of prompts; answers that have just begun wait for those that can begin with them. They are not mixed:
+ * every sequence has cells of its own, and libllama evaluates sequences with one token and with many in
+ * separate passes anyway.
  */
 import type { Piece, PromptCosts } from "./prompt-costs.ts";
 
@@ -21,6 +22,8 @@ export interface Want {
   readonly order: number;
   /** Number of the step that it was last part of: smaller waits longer. */
   readonly served: number;
+  /** Seconds since its first token, while that is its only one. */
+  readonly begun?: number;
 }
 
 export interface Share {
@@ -47,8 +50,10 @@ export interface StepLimits {
 export function planStep(wants: readonly Want[], limits: StepLimits): Share[] {
   const decoding = wants.filter(({ promptLeft }) => promptLeft === 0);
   const prompts = wants.filter(({ promptLeft }) => promptLeft > 0);
-  const decodes = decoding.length > 0 && (limits.decodeNext || prompts.length === 0);
-  const shares = decodes ? decodeRows(decoding, limits) : promptPieces(prompts, limits);
+  const pieces = promptPieces(prompts, limits);
+  const turn = limits.decodeNext && !beginTogether(decoding, prompts, pieces, limits);
+  const decodes = decoding.length > 0 && (turn || prompts.length === 0);
+  const shares = decodes ? decodeRows(decoding, limits) : pieces;
   // Rows of neighbouring sequences are evaluated in one pass, in this order only.
   return shares.sort((a, b) => a.slot - b.slot);
 }
@@ -63,22 +68,52 @@ function decodeRows(decoding: Want[], { rows, batchSize }: StepLimits): Share[] 
   });
 }
 
+/**
+ * How long prompts may take together that end in a step, seconds: for each of them somebody gets a first
+ * token, which is worth more than the next one of a running stream a little sooner.
+ */
+const endSeconds = 0.25;
+
 function promptPieces(
   prompts: Want[],
   { batchSize, seconds, longest, costs }: StepLimits,
 ): Share[] {
   const shares: Share[] = [];
   let spare = batchSize;
-  let left = seconds;
+  let used = 0;
   for (const { slot, promptLeft, evaluated } of prompts.sort((a, b) => a.order - b.order)) {
+    const ends = used + costs.seconds(promptLeft, evaluated) <= endSeconds;
     const alone = shares.length === 0 ? longest : undefined;
-    const count = Math.min(spare, costs.piece(promptLeft, evaluated, left, alone));
+    const piece = () => costs.piece(promptLeft, evaluated, seconds - used, alone);
+    const count = Math.min(spare, ends ? promptLeft : piece());
     if (count <= 0) break;
     shares.push({ slot, count });
     spare -= count;
-    left -= costs.seconds(count, evaluated);
+    used += costs.seconds(count, evaluated);
   }
   return shares;
+}
+
+/** Answers that have just begun wait so long for others, seconds. */
+const togetherSeconds = 1;
+
+/**
+ * Whether the decoding slots let prompts by once more: all of them have just begun, and others that came
+ * at the same time can begin now. Requests that come together then get their first tokens one after the
+ * other, without steps between that would be slow for their few rows.
+ */
+function beginTogether(
+  decoding: readonly Want[],
+  prompts: readonly Want[],
+  pieces: readonly Share[],
+  { costs }: StepLimits,
+): boolean {
+  const wants = new Map(prompts.map((want) => [want.slot, want]));
+  const ends = pieces.some(({ slot, count }) => count === wants.get(slot)?.promptLeft);
+  const next = pieces.reduce((sum, { slot, count }) => {
+    return sum + costs.seconds(count, wants.get(slot)?.evaluated ?? 0);
+  }, 0);
+  return ends && decoding.every(({ begun = togetherSeconds }) => begun + next <= togetherSeconds);
 }
 
 /** The prompts' part of a step. */

@@ -45,6 +45,7 @@ export class StepRows {
       if (slot === undefined || active === undefined) continue;
       active.served = number;
       const prompt = active.promptLeft > 0;
+      if (!prompt) active.goesOn = true;
       if (!prompt && !this.#makeRoom(slot, active)) continue;
       const most = prompt ? count : Math.min(count, cells - slot.tokens.length);
       const chunk = Math.min(fixedChunk, step.capacity);

@@ -278,7 +278,8 @@ export class Runner {
   /** Evaluates and samples once. False when there was nothing to do. */
   #runStep(): boolean {
     this.#drafts.guess(this.#slots);
-    const wants = this.#slots.flatMap(({ active }, slot) => active?.wants(slot) ?? []);
+    const planned = performance.now();
+    const wants = this.#slots.flatMap(({ active }, slot) => active?.wants(slot, planned) ?? []);
     if (wants.length === 0) return false;
     const shares = this.#plan(wants);
     const pieces = promptsOf(wants, shares);

@@ -21,6 +21,8 @@ export class Active {
   paused = false;
   /** Number of the step that it was last part of. */
   served = 0;
+  /** It was part of a step after its prompt's. */
+  goesOn = false;
   /** Raw text so far, kept only when the final `context` is wanted. */
   output = "";
   /** `performance.now()` when the first prompt chunk began, and when the first token came. */
@@ -66,12 +68,25 @@ export class Active {
     return this.spans.find(({ start }) => start === this.evaluated);
   }
 
-  /** What it wants of the next step of text; undefined while it is paused or at a media. */
-  wants(slot: number): Want | undefined {
+  /**
+   * What it wants of the next step of text; undefined while it is paused or at a media.
+   *
+   * @param now `performance.now()`
+   */
+  wants(slot: number, now: number): Want | undefined {
     if (this.paused || this.mediaNext !== undefined) return undefined;
     const { textLeft: promptLeft, evaluated, order, served } = this;
     const pending = this.pending.length + (this.drafter?.open ?? 0);
-    return { slot, promptLeft, evaluated, pending, order, served };
+    const begun = promptLeft === 0 && !this.goesOn ? (now - this.evalSince) / 1000 : undefined;
+    return {
+      slot,
+      promptLeft,
+      evaluated,
+      pending,
+      order,
+      served,
+      ...(begun !== undefined && { begun }),
+    };
   }
 
   free(): void {

@@ -57,7 +57,7 @@ describe("the plan of a step", () => {
     costs: new PromptCosts(1000),
   };
   const mixed = [
-    { slot: 0, promptLeft: 100, evaluated: 0, order: 2, served: 0 },
+    { slot: 0, promptLeft: 400, evaluated: 0, order: 2, served: 0 },
     { slot: 1, promptLeft: 0, evaluated: 0, order: 1, served: 0 },
     { slot: 2, promptLeft: 30, evaluated: 0, order: 0, served: 0 },
     { slot: 3, promptLeft: 0, evaluated: 0, order: 3, served: 0 },
@@ -108,6 +108,45 @@ describe("the plan of a step", () => {
     }));
     const shares = planStep(wants, { ...limits, rows: 2 });
     expect(shares.map(({ slot }) => slot)).toEqual([1, 3]);
+  });
+
+  const remainder = (slot: number, promptLeft: number) => ({
+    slot,
+    promptLeft,
+    evaluated: 0,
+    order: slot,
+    served: 0,
+  });
+  const counts = (shares: readonly { count: number }[]) => shares.map(({ count }) => count);
+
+  test("takes more time for prompts that end in it", () => {
+    const prompts = [0, 1, 2, 3].map((slot) => remainder(slot, 80));
+    expect(counts(planStep(prompts, { ...limits, batchSize: 512 }))).toEqual([80, 80, 80]);
+    expect(counts(planStep(prompts, { ...limits, batchSize: 170 }))).toEqual([80, 80, 10]);
+  });
+
+  test("takes no more for a piece of a prompt, and none behind it for another", () => {
+    const wants = [remainder(0, 1000), remainder(1, 30), remainder(2, 1000)];
+    const [piece, ...more] = planStep(wants, { ...limits, batchSize: 512 });
+    expect(piece?.count).toBeWithin(1, 51);
+    expect(more).toEqual([{ slot: 1, count: 30 }]);
+  });
+
+  test("lets answers that have just begun wait for those that come with them", () => {
+    const begun = { slot: 3, promptLeft: 0, evaluated: 9, order: 0, served: 1, begun: 0.1 };
+    const wants = [remainder(0, 30), remainder(1, 15), begun];
+    const next = { ...limits, decodeNext: true };
+    const prompts = [
+      { slot: 0, count: 30 },
+      { slot: 1, count: 15 },
+    ];
+    const rows = [{ slot: 3, count: 1 }];
+    expect(planStep(wants, next)).toEqual(prompts);
+    // Not for long, not for a prompt that does not end, not when one of them has been going on.
+    expect(planStep([...wants.slice(0, 2), { ...begun, begun: 0.99 }], next)).toEqual(rows);
+    expect(planStep([remainder(0, 1000), begun], next)).toEqual(rows);
+    const goingOn = { slot: 4, promptLeft: 0, evaluated: 9, order: 0, served: 1 };
+    expect(planStep([...wants, goingOn], next)).toEqual([...rows, { slot: 4, count: 1 }]);
   });
 
   test("is one slot's in fixed chunks where results must not depend on others", () => {
