@@ -186,3 +186,28 @@ export function picture(
   }
   return { rows, ...place };
 }
+
+/** Rows that a terminal breaks a row into. */
+function heightOf(row: string, columns: number): number {
+  let rows = 1;
+  let width = 0;
+  for (const { segment } of graphemes.segment(row)) {
+    const wide = Bun.stringWidth(segment);
+    if (width + wide > columns) {
+      rows++;
+      width = 0;
+    }
+    width += wide;
+  }
+  return rows;
+}
+
+/**
+ * The cursor's row after a terminal was resized: it breaks each row that was drawn on its own, and joins
+ * none, because line ends stood between them.
+ * @param columns of the terminal now
+ */
+export function rowAfterReflow({ rows, row, column }: Picture, columns: number): number {
+  const above = rows.slice(0, row).map((each) => heightOf(each, columns));
+  return above.reduce((sum, height) => sum + height, 0) + Math.trunc(column / columns);
+}

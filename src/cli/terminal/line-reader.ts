@@ -2,7 +2,18 @@
  * Reads messages at a terminal: draws what is typed, keeps history, and keeps what is typed while
  * nobody reads. The terminal stays in raw mode from `open` to `close`.
  */
-import { type Edit, edit, edited, empty, insert, moveLine, picture, spell } from "./editor.ts";
+import {
+  type Edit,
+  edit,
+  edited,
+  empty,
+  insert,
+  moveLine,
+  type Picture,
+  picture,
+  rowAfterReflow,
+  spell,
+} from "./editor.ts";
 import { type Key, readKeys } from "./keys.ts";
 
 export type Line =
@@ -49,6 +60,8 @@ export class LineReader {
   #resolve: ((line: Line) => void) | undefined;
   /** Row of the cursor within what is drawn. */
   #row = 0;
+  /** What stands on the screen. */
+  #drawn: Picture = { rows: [], row: 0, column: 0 };
   #drawing = false;
   /** Index in the history, its length for the text that is typed. */
   #at = 0;
@@ -108,8 +121,7 @@ export class LineReader {
 
   readonly #resized = () => {
     if (this.#resolve === undefined || this.#options === undefined) return;
-    // The terminal has laid the rows out anew: the cursor is where a fresh picture has it.
-    this.#row = picture(this.#edit, this.#options, this.#terminal.columns()).row;
+    this.#row = rowAfterReflow(this.#drawn, this.#terminal.columns());
     this.#draw();
   };
 
@@ -199,6 +211,7 @@ export class LineReader {
         (column > 0 ? `\x1b[${column}C` : ""),
     );
     this.#row = row - top;
+    this.#drawn = { rows: shown, row: row - top, column };
   }
 
   /** Ends reading: the text stays above, what follows begins on a line of its own. */

@@ -9,6 +9,7 @@ import {
   insert,
   moveLine,
   picture,
+  rowAfterReflow,
 } from "../../../src/cli/terminal/editor.ts";
 import { type Key, readKeys } from "../../../src/cli/terminal/keys.ts";
 
@@ -123,6 +124,15 @@ describe("drawing", () => {
       row: 1,
       column: 5,
     });
+  });
+
+  test("a resized terminal breaks what was drawn, row by row", () => {
+    const row = (columns: number) => {
+      const drawn = picture(edited("日本語日本語日本語日本語abc"), prompts, 20);
+      expect(drawn).toMatchObject({ row: 1, column: 11 });
+      return rowAfterReflow(drawn, columns);
+    };
+    expect([row(40), row(20), row(19), row(15), row(10), row(7)]).toEqual([1, 1, 2, 2, 3, 5]);
   });
 });
 
