@@ -77,6 +77,8 @@ export function parseArguments(command: Command, argv: readonly string[]): Parse
     allowPositionals: true,
     tokens: true,
   });
+  /** Position in each group of short flags. */
+  const places = new Map<number, number>();
   for (const token of tokens) {
     if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
@@ -85,15 +87,19 @@ export function parseArguments(command: Command, argv: readonly string[]): Parse
       continue;
     }
     const flag = command.flags.find(({ name }) => name === token.name);
+    const short = !token.rawName.startsWith("--");
+    const place = (places.get(token.index) ?? 0) + 1;
+    places.set(token.index, place);
+    // A group of short flags is read from the left: what is left of it is named.
+    const raw = short ? `-${(argv[token.index] ?? "").slice(place)}` : token.rawName;
     if (flag === undefined) {
-      const short = !token.rawName.startsWith("--");
       throw new UsageError(
         short
-          ? `unknown shorthand flag: '${token.name}' in ${token.rawName}`
+          ? `unknown shorthand flag: '${token.name}' in ${raw}`
           : `unknown flag: --${token.name}`,
       );
     }
-    const value = flagValue(flag, token.value, token.rawName);
+    const value = flagValue(flag, token.value, raw);
     flags.set(flag.name, [...(flags.get(flag.name) ?? []), value]);
   }
   const own =
@@ -123,12 +129,57 @@ function flagValue(flag: Command["flags"][number], value: string | undefined, ra
         : `flag needs an argument: '${flag.short}' in ${raw}`,
     );
   }
-  if (flag.kind === "int" && !/^[+-]?\d+$/.test(value)) {
-    throw new UsageError(
-      `invalid argument "${value}" for "${spelled(flag)}" flag: strconv.ParseInt: parsing "${value}": invalid syntax`,
-    );
+  if (flag.kind === "int") {
+    const whole = /^[+-]?\d+$/.test(value);
+    if (!whole || BigInt.asIntN(64, BigInt(value)) !== BigInt(value)) {
+      throw new UsageError(
+        `invalid argument "${value}" for "${spelled(flag)}" flag: strconv.ParseInt: parsing "${value}": ${whole ? "value out of range" : "invalid syntax"}`,
+      );
+    }
   }
   return value;
+}
+
+/** Flags of the bare command; none takes a value. */
+const rootFlags = new Set(["--help", "-h", "--version", "-v", "--verbose", "--nowordwrap"]);
+
+/**
+ * The word that names the command, and the words without it: flags may stand before it, and one that the
+ * bare command does not have takes the next word for its value, unless that is the last one (as cobra
+ * reads it). Undefined when no word names a command.
+ * @param commands whose switches of hutch's own take no word either
+ */
+export function splitCommand(
+  argv: readonly string[],
+  commands: readonly Command[] = [],
+): { readonly name: string; readonly rest: readonly string[] } | undefined {
+  const switches = new Set(
+    commands.flatMap(({ flags }) =>
+      flags.filter((flag) => flag.own && flag.kind === "bool").map(({ name }) => `--${name}`),
+    ),
+  );
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? "";
+    if (word === "--") return undefined;
+    if (word === "") continue;
+    if (!word.startsWith("-")) {
+      return { name: word, rest: [...argv.slice(0, at), ...argv.slice(at + 1)] };
+    }
+    const alone = word.includes("=") || rootFlags.has(word) || switches.has(word);
+    if (alone || (!word.startsWith("--") && word.length !== 2)) continue;
+    if (argv.length - at <= 2) return undefined;
+    at++;
+  }
+  return undefined;
+}
+
+/** A command line without a command, whose flags are not the bare command's. @throws UsageError */
+export function checkRootFlags(argv: readonly string[]): void {
+  for (const word of argv) {
+    if (rootFlags.has(word) || !word.startsWith("-") || word === "--") continue;
+    if (word.startsWith("--")) throw new UsageError(`unknown flag: ${word.split("=")[0]}`);
+    throw new UsageError(`unknown shorthand flag: '${word[1] ?? ""}' in ${word}`);
+  }
 }
 
 /** @throws UsageError in cobra's words */

@@ -1,5 +1,5 @@
 /** From words to a command: version, help, parsing, errors (cli.md 1). */
-import { errorMessage, isAbortError, UsageError } from "../errors.ts";
+import { errorMessage, isAbortError } from "../errors.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import type { Connection } from "./connect.ts";
 import type { Context } from "./context.ts";
@@ -48,16 +48,23 @@ async function versionText(context: Context): Promise<number> {
 }
 
 async function dispatch(context: Context, argv: readonly string[]): Promise<number> {
-  const [first, ...rest] = argv;
-  if (first === "--version" || first === "-v") return versionText(context);
+  if (argv.length === 1 && ["--version", "-v"].includes(argv[0] ?? "")) return versionText(context);
+  const { checkCount, checkRootFlags, looksOwn, parseArguments, splitCommand, unknownCommand } =
+    await import("./arguments.ts");
   const { commands, findCommand } = await import("./commands.ts");
   const help = await import("./help.ts");
-  // The bare command has no menu here; its flags are taken all the same.
-  const bare = argv.every((word) => ["--help", "-h", "--verbose", "--nowordwrap"].includes(word));
-  if (first === undefined || bare || first === "--help" || first === "-h") {
+  const split = splitCommand(argv, commands);
+  if (split === undefined) {
+    checkRootFlags(argv);
+    const asked = argv.some((word) => word === "--help" || word === "-h");
+    if (!asked && argv.some((word) => word === "--version" || word === "-v")) {
+      return versionText(context);
+    }
+    // The bare command has no menu here; its flags are taken all the same.
     context.out(help.rootHelp());
     return exitCodes.ok;
   }
+  const { name: first, rest } = split;
   if (first === "help") {
     const command = rest[0] === undefined ? undefined : findCommand(rest[0]);
     if (rest[0] !== undefined && rest[0] !== "help" && command === undefined) {
@@ -68,13 +75,8 @@ async function dispatch(context: Context, argv: readonly string[]): Promise<numb
   if (first === "__complete") {
     return (await import("./completion/command.ts")).printCandidates(context, commands, rest);
   }
-  const { checkCount, looksOwn, parseArguments, unknownCommand } = await import("./arguments.ts");
   const command = findCommand(first);
   if (command === undefined) {
-    if (first.startsWith("--")) throw new UsageError(`unknown flag: ${first.split("=")[0]}`);
-    if (first.startsWith("-")) {
-      throw new UsageError(`unknown shorthand flag: '${first[1] ?? ""}' in ${first}`);
-    }
     const names = commands.filter(({ hidden }) => !hidden).map(({ name }) => name);
     throw unknownCommand(first, [...names, "help"]);
   }

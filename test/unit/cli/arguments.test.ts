@@ -1,7 +1,13 @@
 /** How a command line is taken apart (cli.md 1). */
 import { describe, expect, test } from "bun:test";
-import { checkCount, isOn, parseArguments, unknownCommand } from "../../../src/cli/arguments.ts";
-import { findCommand } from "../../../src/cli/commands.ts";
+import {
+  checkCount,
+  isOn,
+  parseArguments,
+  splitCommand,
+  unknownCommand,
+} from "../../../src/cli/arguments.ts";
+import { commands, findCommand } from "../../../src/cli/commands.ts";
 
 function command(name: string) {
   const found = findCommand(name);
@@ -45,6 +51,27 @@ describe("flags", () => {
     expect([isOn(parsed, "license"), isOn(parsed, "verbose")]).toEqual([false, true]);
   });
 
+  test("stand before the command too, and take the next word unless the bare command has them", () => {
+    expect(splitCommand(["run", "m", "-v"])).toEqual({ name: "run", rest: ["m", "-v"] });
+    expect(splitCommand(["--verbose", "run", "m"])).toEqual({
+      name: "run",
+      rest: ["--verbose", "m"],
+    });
+    expect(splitCommand(["--format", "json", "run", "m"])).toEqual({
+      name: "run",
+      rest: ["--format", "json", "m"],
+    });
+    expect(splitCommand(["--format=json", "run", "m"])?.name).toBe("run");
+    expect(splitCommand(["-h", "list"])).toEqual({ name: "list", rest: ["-h"] });
+    expect(splitCommand(["-f", "file", "create", "m"])?.name).toBe("create");
+    expect(splitCommand(["-v", "extra"])?.name).toBe("extra");
+    expect(splitCommand(["--nosuch", "list", "x"])?.name).toBe("x");
+    expect(splitCommand(["--nosuch", "list"])).toBeUndefined();
+    expect(splitCommand(["--", "list"])).toBeUndefined();
+    expect(splitCommand([])).toBeUndefined();
+    expect(splitCommand(["--no-server", "run", "m"], commands)?.name).toBe("run");
+  });
+
   test("of hutch's own are told from Ollama's", () => {
     expect(parse("run", "m", "--seed", "1").own).toBe(true);
     expect(parse("embed", "m").own).toBe(true);
@@ -57,6 +84,13 @@ describe("mistakes are told in the words that scripts know", () => {
     ["list", ["--nosuch"], "unknown flag: --nosuch"],
     ["list", ["--nosuch=1"], "unknown flag: --nosuch"],
     ["run", ["-x", "m"], "unknown shorthand flag: 'x' in -x"],
+    ["list", ["-xyz"], "unknown shorthand flag: 'x' in -xyz"],
+    ["show", ["-vxy", "m"], "unknown shorthand flag: 'x' in -xy"],
+    [
+      "run",
+      ["--dimensions", "99999999999999999999", "m"],
+      'invalid argument "99999999999999999999" for "--dimensions" flag: strconv.ParseInt: parsing "99999999999999999999": value out of range',
+    ],
     ["run", ["m", "--format"], "flag needs an argument: --format"],
     ["create", ["m", "-f"], "flag needs an argument: 'f' in -f"],
     [
