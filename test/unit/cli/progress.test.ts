@@ -82,6 +82,42 @@ describe("in a terminal", () => {
     );
   });
 
+  test("is drawn ten times a second at most, however fast news come", async () => {
+    const context = testContext({ terminal: true, columns: 80 });
+    const pictures = () => context.printed.note.split("pulling a:").length - 1;
+    using progress = new Progress(context);
+    const begin = performance.now();
+    let completed = 0;
+    await until("six pictures", () => {
+      for (let more = 0; more < 100; more++) {
+        progress.transfer("a", "pulling a:", ++completed, 10_000_000);
+      }
+      return pictures() >= 6;
+    });
+    // Five whole pauses lie between six pictures; a timer may be some milliseconds early.
+    expect(performance.now() - begin).toBeGreaterThan(450);
+    expect(completed).toBeGreaterThan(600);
+  });
+
+  test.each([8, 20, 40])(
+    "no line is longer than %i columns, and nothing is coloured",
+    async (columns) => {
+      const context = testContext({ terminal: true, columns });
+      {
+        using progress = new Progress(context);
+        progress.transfer("a", "pulling aaaaaaaaaaaa:", 50_000_000, 200_000_000);
+        progress.transfer("b", "pulling bbbbbbbbbbbb:", 60_000_000, 200_000_000);
+        await until("a picture", () => context.printed.note !== "");
+      }
+      const lines = Bun.stripANSI(context.printed.note).split("\n");
+      expect(Math.max(...lines.map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(columns);
+      // No sequence of colours, with NO_COLOR or without.
+      expect(context.printed.note.split("\x1b[").filter((part) => /^[\d;]*m/.test(part))).toEqual(
+        [],
+      );
+    },
+  );
+
   test("clear leaves no trace", async () => {
     const context = testContext({ terminal: true });
     const progress = new Progress(context);
