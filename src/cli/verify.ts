@@ -1,6 +1,6 @@
 /** `hutch verify [MODEL]`: hashes again what the store holds; `--repair` pulls what is damaged. */
 import { renameSync, rmSync } from "node:fs";
-import { errorMessage, ModelNotFoundError } from "../errors.ts";
+import { errorMessage, ModelNotFoundError, StoreError } from "../errors.ts";
 import { humanBytes } from "../model/human.ts";
 import { displayName, fullName, type ModelName } from "../model/name.ts";
 import { drift } from "../model/pinned.ts";
@@ -98,6 +98,7 @@ async function repair(
     try {
       using progress = new Progress(context, { quiet: isOn(parsed, "quiet") });
       await pullModel(client, progress, { model: fullName(name), insecure });
+      if (store.lacksBlobs(name)) throw new StoreError("it still lacks blobs");
       context.out(`repaired ${displayName(name)}\n`);
     } catch (error) {
       failed++;

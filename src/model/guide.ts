@@ -28,9 +28,15 @@ export function isGuide(short: string): boolean {
 /**
  * Installs the embedded model unless the store has one of that name. Any number of processes may do
  * this at once: blobs and manifest are written whole, and all of them write the same.
+ * @param options.whole also when a blob of it is missing
  */
-export async function installGuide(store: Store, asset: GuideAsset): Promise<void> {
-  if (store.manifest(guideName) !== undefined) return;
+export async function installGuide(
+  store: Store,
+  asset: GuideAsset,
+  options: { readonly whole?: boolean } = {},
+): Promise<void> {
+  const isThere = store.manifest(guideName) !== undefined;
+  if (isThere && !(options.whole && store.lacksBlobs(guideName))) return;
   const bytes = new Uint8Array(await Bun.file(asset.ggufPath).arrayBuffer());
   const model = store.putBytes(bytes, mediaTypes.model).layer;
   const { facts } = checkGguf(store.blobPath(digestOf(bytes)));

@@ -103,6 +103,11 @@ export class Store extends Blobs {
     return found === undefined ? new Set() : digestsOf(found.manifest);
   }
 
+  /** Whether a blob that a stored model mentions is missing. */
+  lacksBlobs(name: ModelName): boolean {
+    return [...this.digests(name)].some((digest) => !this.hasBlob(parseDigest(digest)));
+  }
+
   /** Names of all manifests whose path is a valid name, sorted. */
   names(): ModelName[] {
     return this.#index.paths().flatMap((path) => {

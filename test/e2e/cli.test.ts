@@ -118,6 +118,44 @@ describe.skipIf(!haveExecutable)("without a server", () => {
     );
   });
 
+  test("the embedded model is verified, carried in an archive, and repaired from the executable", async () => {
+    await using other = await temporaryFolder();
+    const archive = join(home.path, "guide.tar");
+    expect(await hutch(home.path, ["verify", "guide", "--quiet"])).toEqual({
+      stdout: expect.stringMatching(/^1 model, \d+ blobs, [\d.]+ MB: all sound\n$/),
+      stderr: "",
+      code: 0,
+    });
+    expect(await hutch(home.path, ["export", "guide", archive, "--quiet"])).toEqual({
+      stdout: `exported 'guide:latest' to '${archive}'\n`,
+      stderr: "",
+      code: 0,
+    });
+    expect(await hutch(other.path, ["import", archive, "--name=carried", "--quiet"])).toEqual({
+      stdout: "imported 'carried:latest'\n",
+      stderr: "",
+      code: 0,
+    });
+    const question = ["--think=false", "What is hutch?"];
+    const [here, there] = await Promise.all([
+      hutch(home.path, ["run", "guide", ...question]),
+      hutch(other.path, ["run", "carried", ...question]),
+    ]);
+    expect(there).toEqual(here);
+    const blobs = join(home.path, ".ollama/models/blobs");
+    const [largest = ""] = (await readdir(blobs))
+      .filter((name) => name.startsWith("sha256-"))
+      .toSorted((a, b) => Bun.file(join(blobs, b)).size - Bun.file(join(blobs, a)).size);
+    await Bun.write(join(blobs, largest), "damaged");
+    expect((await hutch(home.path, ["verify", "--quiet"])).code).toBe(1);
+    const repaired = await hutch(home.path, ["verify", "--repair", "--quiet"]);
+    expect({ last: repaired.stdout.split("\n").at(-2), code: repaired.code }).toEqual({
+      last: "repaired guide:latest",
+      code: 0,
+    });
+    expect((await hutch(home.path, ["verify", "--quiet"])).code).toBe(0);
+  });
+
   test("nothing is left behind", async () => {
     await using temp = await temporaryFolder();
     await hutch(home.path, ["run", "guide", "hello"], undefined, { TMPDIR: temp.path });

@@ -91,7 +91,7 @@ async function* pullGuide(
   digest: string | undefined,
 ): AsyncGenerator<TransferStatus> {
   const name = parseName("guide");
-  await installGuide(store, guide);
+  await installGuide(store, guide, { whole: true });
   const there = store.manifest(name)?.digest ?? "";
   if (digest && there !== digest) {
     const [has, locked] = [there.slice(0, 12), digest.slice(0, 12)];
