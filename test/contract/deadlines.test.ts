@@ -1,5 +1,5 @@
 /** Deadlines through the application: the status, the error line, and that the slot is free again. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { type Application, openApplication } from "../support/application.ts";
 import { until } from "../support/until.ts";
 
@@ -95,6 +95,52 @@ test("a load that takes too long ends, and the next request loads anew", async (
   ]);
   application.engine.onLoad = async () => {};
   expect((await ask({})).status).toBe(200);
+});
+
+describe("limits that variables set hold without a header:", () => {
+  const limited = async (name: string, more: Record<string, string> = {}) => {
+    await application[Symbol.asyncDispose]();
+    application = openApplication({ env: { HUTCH_NUM_PARALLEL: "1", [name]: "20ms", ...more } });
+    await application.create("m");
+  };
+
+  test("HUTCH_QUEUE_TIMEOUT", async () => {
+    await limited("HUTCH_QUEUE_TIMEOUT");
+    application.engine.answers = [{ steps: [never(), "ok"] }];
+    void ask({}).catch(() => undefined);
+    void ask({}).catch(() => undefined);
+    await until("two run", () => application.engine.requests.length === 2);
+    expect(await refused(await ask({}))).toEqual([
+      504,
+      expect.stringMatching(
+        /^timed out after 0.02 s of waiting for a free slot .* its variable\)$/,
+      ),
+    ]);
+  });
+
+  test("HUTCH_FIRST_TOKEN_TIMEOUT", async () => {
+    await limited("HUTCH_FIRST_TOKEN_TIMEOUT");
+    application.engine.answers = [{ steps: [never(), "late"] }];
+    expect(await refused(await ask({ "x-hutch-first-token-timeout": "1h" }))).toEqual([
+      504,
+      expect.stringMatching(/^timed out after 0.02 s of waiting for the first token/),
+    ]);
+  });
+
+  for (const [name, what] of [
+    ["HUTCH_TOKEN_TIMEOUT", "the next token"],
+    ["HUTCH_REQUEST_TIMEOUT", "the end of the answer"],
+  ] as const) {
+    test(name, async () => {
+      await limited(name);
+      application.engine.answers = [{ steps: ["a", never(), "late"] }];
+      const text = await (await ask({})).text();
+      expect(text.trimEnd().split("\n").at(-1)).toMatch(
+        new RegExp(`^{"error":"timed out after 0.02 s of waiting for ${what}`),
+      );
+      await until("the slot is free", idle);
+    });
+  }
 });
 
 test("a request as a whole has a limit; a limit that is no duration is refused", async () => {
