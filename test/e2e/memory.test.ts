@@ -1,4 +1,7 @@
-/** HUTCH_MEMORY on the compiled executable: what is promised is kept while models grow and take turns. */
+/**
+ * Memory on the compiled executable: what HUTCH_MEMORY promises is kept while models grow and take turns,
+ * and so is the limit of a container; processes take what their bills say.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   cleanEnvironment,
@@ -7,8 +10,11 @@ import {
   haveExecutable,
   startServer,
   type TestServer,
+  temporaryFolder,
   testModel,
 } from "../support/executable.ts";
+import { haveMemoryGroups, memoryGroup } from "../support/memory-group.ts";
+import { middlingModel } from "../support/middling-model.ts";
 
 const stories = testModel("stories260K-f32.gguf");
 const talk = testModel("tinytalk-3m-q4_0.gguf");
@@ -76,5 +82,73 @@ describe.skipIf(!ready)("a promise of memory", () => {
         ),
       },
     ]);
+  });
+});
+
+describe.skipIf(!ready || !haveMemoryGroups)("a container's limit", () => {
+  const mebi = 2 ** 20;
+  const limit = 400 * mebi;
+
+  interface Row {
+    readonly name: string;
+    readonly size: number;
+    readonly slots: { readonly total: number };
+  }
+
+  test("bounds plans and slots, and processes take what was planned", async () => {
+    await using folder = await temporaryFolder();
+    const middling = await middlingModel(folder.path);
+    if (middling === undefined) throw new Error("no model could be made");
+    await using group = memoryGroup(limit);
+    if (group === undefined) throw new Error("no group was made");
+    await using server = await startServer({ prefix: group.prefix });
+    expect(server.log()).toContain('total="400.0 MiB"');
+    await createModel(server, "stories", stories ?? "");
+    await createModel(server, "middling", middling);
+
+    const plan = (...options: string[]) => {
+      const flags = options.flatMap((option) => ["--option", option]);
+      const command = [executable, "plan", "middling", "--format", "json", ...flags];
+      const child = Bun.spawnSync([...group.prefix, ...command], {
+        env: cleanEnvironment(server.home),
+      });
+      return { code: child.exitCode, plan: JSON.parse(child.stdout.toString()) };
+    };
+    const huge = plan("num_ctx=2048", "num_batch=4096");
+    expect([huge.code, huge.plan.fits, huge.plan.limited_by]).toEqual([4, false, "machine"]);
+    expect(huge.plan.available).toBeLessThan(limit);
+    const told = plan("num_ctx=2048").plan;
+
+    const ask = async (model: string, index: number) => {
+      const options = { num_ctx: model === "stories" ? 512 : 2048, num_predict: 8 };
+      const body = { model, prompt: `${index} Once`, stream: false, options };
+      return (await server.post("/api/generate", body)).status;
+    };
+    expect(await ask("stories", 0)).toBe(200);
+    const all = Array.from({ length: 24 }, (_, i) => ask("middling", i));
+    expect(await Promise.all(all)).toEqual(all.map(() => 200));
+
+    const extras = { headers: { "x-hutch-extras": "1" } };
+    const answer = await server.request("GET", "/api/ps", undefined, extras);
+    const { models } = (await answer.json()) as { models: Row[] };
+    const [loaded, small] = ["middling", "stories"].map((name) =>
+      models.find((row) => row.name.startsWith(name)),
+    );
+    // Alone on a large machine it would have 32 slots.
+    expect(loaded?.slots.total).toBe(told.slots);
+    expect(told.slots).toBeLessThan(32);
+    expect(told.held / (loaded?.size ?? 0)).toBeGreaterThan(0.9);
+    expect(told.held / (loaded?.size ?? 0)).toBeLessThan(1.1);
+    const metrics = await (await server.request("GET", "/metrics")).text();
+    const resident = (name: string) =>
+      Number(
+        new RegExp(`^hutch_model_resident_bytes{model="${name}.*} (\\d+)`, "m").exec(metrics)?.[1],
+      );
+    // What the program takes without a model, by the one that weighs next to nothing.
+    const program = resident("stories") - (small?.size ?? 0);
+    expect(resident("middling") - program).toBeLessThan(told.held * 1.1);
+    expect(resident("middling") - program).toBeGreaterThan(told.held * 0.5);
+    expect(group.killed()).toBe(0);
+    await server.stop();
   });
 });
