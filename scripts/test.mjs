@@ -1,7 +1,7 @@
 /**
  * `npm test`: installs and builds what tests need, then runs the suites, and ends in one line
  * `N passed, N failed, N skipped` (the last part only when something was). `npm test -- unit contract`
- * runs these suites alone; unit and contract build nothing.
+ * runs these suites alone; unit and contract build nothing. With e2e goes a soak, beside all suites.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bun, installPackages } from "./setup/install.mjs";
 import { readReport } from "./setup/report.mjs";
+import { startSoak } from "./setup/soak.mjs";
 import { Failure, run, runMain, say, step } from "./setup/steps.mjs";
 import { checkTools } from "./setup/tools.mjs";
 
@@ -32,7 +33,7 @@ async function main(args) {
   }
   const chosen = names.length > 0 ? names : Object.keys(suites);
   const build = chosen.some((name) => suites[name].built);
-  const steps = (build ? 3 : 1) + chosen.length;
+  const steps = (build ? 3 : 1) + chosen.length + (chosen.includes("e2e") ? 1 : 0);
   let n = 0;
   if (build) await step(++n, steps, "Tools", checkTools);
   await step(++n, steps, "Packages", installPackages);
@@ -44,13 +45,15 @@ async function main(args) {
     });
   }
   const sum = { passed: 0, failed: 0, skipped: 0 };
+  const count = (counts) => {
+    for (const kind of Object.keys(sum)) sum[kind] += counts[kind];
+    return summary(counts);
+  };
+  const soak = chosen.includes("e2e") ? startSoak(root) : undefined;
   for (const name of chosen) {
-    await step(++n, steps, `Tests: ${name}`, async () => {
-      const counts = await runSuite(name);
-      for (const kind of Object.keys(sum)) sum[kind] += counts[kind];
-      return summary(counts);
-    });
+    await step(++n, steps, `Tests: ${name}`, async () => count(await runSuite(name)));
   }
+  if (soak !== undefined) await step(++n, steps, "Soak", async () => count(await soak()));
   process.stdout.write(`${summary(sum)}\n`);
   return sum.failed > 0 || sum.passed === 0 ? 1 : 0;
 }
