@@ -1,8 +1,9 @@
 /**
  * What hutch adds to a model's own work: the fixed cost of a request on a loaded model, and the cost
  * of a streamed token. Run against any server that speaks Ollama's API and has the model:
- * `bun bench/request-cost.ts --base-url http://127.0.0.1:11434 --model NAME [--requests N] [--tokens N]
- * [--llama-bench PROGRAM --gguf FILE]`. With llama-bench the cost of a token is what it takes beyond
+ * `bun bench/request-cost.ts --base-url http://127.0.0.1:11434 --model NAME [--warm N] [--requests N]
+ * [--tokens N] [--llama-bench PROGRAM --gguf FILE]`. Before the first `--warm` requests (50) nothing
+ * counts; for some thousands the slowest ones still meet JavaScript's compilers. With llama-bench the cost of a token is what it takes beyond
  * llama-bench's; without, what it takes beyond the evaluation time that the server reports.
  */
 import { parseArgs } from "node:util";
@@ -11,6 +12,7 @@ const { values } = parseArgs({
   options: {
     "base-url": { type: "string", default: "http://127.0.0.1:11434" },
     model: { type: "string" },
+    warm: { type: "string", default: "50" },
     requests: { type: "string", default: "300" },
     tokens: { type: "string", default: "256" },
     rounds: { type: "string", default: "7" },
@@ -99,7 +101,7 @@ async function llamaBench(program: string, gguf: string): Promise<number> {
   return 1e6 / (result?.avg_ts ?? Number.NaN);
 }
 
-for (let i = 0; i < 50; i++) await shortRequest();
+for (let i = 0; i < Number(values.warm); i++) await shortRequest();
 const short: { wall: number; fixed: number }[] = [];
 for (let i = 0; i < requests; i++) short.push(await shortRequest());
 report(

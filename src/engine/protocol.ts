@@ -288,24 +288,46 @@ export function decodeMessage(carried: unknown): unknown {
   return typeof carried === "string" ? JSON.parse(carried) : carried;
 }
 
+const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
+
+/** Counts that every end of an answer has. */
+const doneCounts = [
+  "promptTokens",
+  "cachedTokens",
+  "shiftedTokens",
+  "promptNs",
+  "evalTokens",
+  "evalNs",
+];
+
+/** An end without its context and without guesses. */
+function isPlainDone(event: Readonly<Record<string, unknown>>): boolean {
+  const { reason, context, drafted } = event;
+  const bare = context === undefined && drafted === undefined;
+  return (
+    bare &&
+    (reason === "stop" || reason === "length") &&
+    doneCounts.every((key) => isCount(event[key]))
+  );
+}
+
 /** Whether an entry of `events` is what a step brings for most requests, or an end without its context. */
 function isPlainEvent(entry: unknown): boolean {
   if (!Array.isArray(entry) || entry.length !== 2 || !Number.isInteger(entry[0])) return false;
-  const event = entry[1] as Partial<Record<string, unknown>> | null | undefined;
-  if (event?.type === "done") return event.context === undefined && Value.Check(DoneShape, event);
+  const event = entry[1] as Readonly<Record<string, unknown>> | null | undefined;
+  if (event?.type === "done") return isPlainDone(event);
   return event?.type === "text" && typeof event.text === "string" && event.logprobs === undefined;
 }
 
-/** The reports that come with every token and every prompt, told without walking through the schemas. */
+/** The reports that come with every token, prompt and embedding, told without walking through the schemas. */
 function isPlainReport(report: unknown): report is Report {
-  const { type, id, events, tokens } = (report ?? {}) as Record<string, unknown>;
+  const { type, id, ...rest } = (report ?? {}) as Record<string, unknown>;
+  const { events, tokens, bytes } = rest;
   if (type === "events") return Array.isArray(events) && events.every(isPlainEvent);
-  return (
-    type === "tokens" &&
-    Number.isInteger(id) &&
-    Array.isArray(tokens) &&
-    tokens.every(Number.isInteger)
-  );
+  if (!Number.isInteger(id)) return false;
+  if (type === "tokens") return Array.isArray(tokens) && tokens.every(Number.isInteger);
+  if (type !== "vectors" || !(bytes instanceof Uint8Array)) return false;
+  return isCount(rest.promptTokens) && isCount(rest.cutTokens);
 }
 
 /** What a child sent. @throws SyntaxError, TypeError for what is no report */

@@ -111,8 +111,21 @@ export function chooseTemplate(
   return jinjaPreferred(jinjaTraits(jinja), goTraits(model.template)) ? "jinja" : "go";
 }
 
+/** What was found of contents, which never change, by the variable. */
+const known = new WeakMap<ModelContent, Map<boolean | undefined, readonly Capability[]>>();
+
 /** The list in the order in which it is found. */
 export function capabilitiesOf(
+  model: ModelContent,
+  goTemplate: boolean | undefined,
+): readonly Capability[] {
+  const before = known.get(model) ?? new Map<boolean | undefined, readonly Capability[]>();
+  const list = before.get(goTemplate) ?? findCapabilities(model, goTemplate);
+  known.set(model, before.set(goTemplate, list));
+  return list;
+}
+
+function findCapabilities(
   model: ModelContent,
   goTemplate: boolean | undefined,
 ): readonly Capability[] {

@@ -34,6 +34,9 @@ function contextLength(model: StoredModel, resolved: ResolvedOptions, config: Co
   return trained > 0 ? Math.min(floored, trained) : floored;
 }
 
+/** The last answer for a model, and what it was asked: most requests ask the same. */
+const lastSlots = new WeakMap<BillFiles["model"], { key: string; slots: number }>();
+
 /**
  * As many slots as half of the memory holds with everything else that the model takes, so that there is
  * room for another model; a few when all of it does. One for embedding models.
@@ -44,8 +47,14 @@ function slotsFor(files: BillFiles, terms: Omit<LoadSpec, "slots">, config: Conf
   // What is evaluated one by one gains nothing by more.
   const most = config.deterministic ? fewSlots : automaticSlots;
   const limit = config.memoryBytes || totalMemory();
-  const slots = slotsThatFit(files, terms, most, limit / 2);
-  return slots > fewSlots ? slots : slotsThatFit(files, terms, fewSlots, limit);
+  const { contextLength, batchSize, kvCacheType, draft } = terms;
+  const key = [contextLength, batchSize, kvCacheType, draft, most, limit].join(" ");
+  const known = lastSlots.get(files.model);
+  if (known?.key === key) return known.slots;
+  const half = slotsThatFit(files, terms, most, limit / 2);
+  const slots = half > fewSlots ? half : slotsThatFit(files, terms, fewSlots, limit);
+  lastSlots.set(files.model, { key, slots });
+  return slots;
 }
 
 /** The draft model that is loaded, unless the options leave it no use. */

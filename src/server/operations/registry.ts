@@ -17,6 +17,13 @@ function labelText(labels: Labels, more = ""): string {
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 }
 
+/** A series of a metric, whose labels have the same names each time. */
+function keyOf(labels: Labels): string {
+  let key = "";
+  for (const name in labels) key += `${labels[name]}\0`;
+  return key;
+}
+
 interface Metric {
   /** Lines of the metric, without a newline at the end. */
   text(): string;
@@ -28,7 +35,7 @@ function head(name: string, type: string, help: string): string {
 
 /** A number that only grows. */
 export class Counter implements Metric {
-  readonly #values = new Map<string, number>();
+  readonly #values = new Map<string, { readonly labels: Labels; value: number }>();
 
   constructor(
     readonly name: string,
@@ -36,12 +43,16 @@ export class Counter implements Metric {
   ) {}
 
   add(labels: Labels, amount = 1): void {
-    const key = labelText(labels);
-    this.#values.set(key, (this.#values.get(key) ?? 0) + amount);
+    const key = keyOf(labels);
+    const known = this.#values.get(key);
+    if (known === undefined) this.#values.set(key, { labels, value: amount });
+    else known.value += amount;
   }
 
   text(): string {
-    const rows = [...this.#values].map(([labels, value]) => `${this.name}${labels} ${value}`);
+    const rows = [...this.#values.values()].map(
+      ({ labels, value }) => `${this.name}${labelText(labels)} ${value}`,
+    );
     return [head(this.name, "counter", this.help), ...rows].join("\n");
   }
 }
@@ -65,7 +76,7 @@ export class Histogram implements Metric {
   ) {}
 
   observe(labels: Labels, value: number): void {
-    const key = labelText(labels);
+    const key = keyOf(labels);
     let series = this.#series.get(key);
     if (series === undefined) {
       series = { labels, counts: this.bounds.map(() => 0), sum: 0, count: 0 };
