@@ -109,8 +109,16 @@ async function client(): Promise<void> {
   while (!over()) await request();
 }
 
-/** Children of the server that were ever seen. */
-const seen = new Set<number>();
+/** When a process began, in ticks of the system: ids are used again, both together are not (proc(5)). */
+async function beginOf(pid: number): Promise<string | undefined> {
+  const text = await Bun.file(`/proc/${pid}/stat`)
+    .text()
+    .catch(() => "");
+  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+/** Children of the server that were ever seen, with the time when they began. */
+const seen = new Map<number, string>();
 let kills = 0;
 
 async function killer(): Promise<void> {
@@ -119,7 +127,10 @@ async function killer(): Promise<void> {
   while (!over()) {
     await Bun.sleep(100);
     const children = await childrenOf(server.pid);
-    for (const pid of children) seen.add(pid);
+    for (const pid of children) {
+      const begin = await beginOf(pid);
+      if (begin !== undefined) seen.set(pid, begin);
+    }
     if (performance.now() < next || children.length === 0) continue;
     next = performance.now() + every;
     try {
@@ -185,7 +196,9 @@ const [before, after] = await Promise.all([
 const descriptors = (await sample()).descriptors;
 await server.stop("SIGTERM");
 const orphans: number[] = [];
-for (const pid of seen) if (await isRunning(pid)) orphans.push(pid);
+for (const [pid, begin] of seen) {
+  if ((await isRunning(pid)) && (await beginOf(pid)) === begin) orphans.push(pid);
+}
 
 const growth = (after.megabytes / before.megabytes - 1) * 100;
 console.log(
