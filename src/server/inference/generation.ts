@@ -7,10 +7,12 @@ import type {
   Sampling,
 } from "../../engine/engine.ts";
 import { OutOfMemoryError } from "../../errors.ts";
+import type { LogFields } from "../../logger.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import { generationMeter } from "../operations/metrics.ts";
+import { milliseconds, noteFor } from "../operations/records.ts";
 import { deadlinesOf } from "./deadlines.ts";
 import type { BuiltPrompt } from "./prompt.ts";
 
@@ -77,6 +79,17 @@ export interface RunRequest {
   readonly constraint: ConstraintUse | undefined;
 }
 
+/** What the log tells of a finished run. */
+function timingsOf(done: Extract<GenerateEvent, { type: "done" }>): LogFields {
+  return {
+    prompt_tokens: done.promptTokens,
+    cached_tokens: done.cachedTokens,
+    prompt_ms: milliseconds(done.promptNs),
+    tokens: done.evalTokens,
+    eval_ms: milliseconds(done.evalNs),
+  };
+}
+
 /** Memory that ran out in a run is not told from memory that others hold: they all go (scheduler.md 10). */
 function expireAll({ scheduler }: ServerDeps): void {
   for (const { path } of scheduler.running()) scheduler.expire(path);
@@ -119,6 +132,7 @@ export async function* runPrompt(
       // What the reader takes its time for is no wait for the model.
       deadlines.leave();
       meter(event);
+      if (event.type === "done") noteFor(signal, timingsOf(event));
       if (event.type === "done" && event.shiftedTokens > 0) {
         // A stream has no header for it any more.
         const fields = { model: lease.name, tokens: event.shiftedTokens };

@@ -6,6 +6,7 @@ import { type ResolvedOptions, resolveOptions } from "../../model/options.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import type { RunScope } from "../ollama/streaming.ts";
+import { milliseconds, noteFor } from "../operations/records.ts";
 import { configuredLimits, deadlinesOf } from "./deadlines.ts";
 import { wantedLoad } from "./load-spec.ts";
 
@@ -21,7 +22,7 @@ function checkOnce(path: string, bytes = Bun.file(path).size): void {
 }
 
 /** Loads the model for a request and holds it. @throws GgufError, the scheduler's errors */
-export function acquire(
+export async function acquire(
   deps: ServerDeps,
   model: StoredModel,
   resolved: ResolvedOptions,
@@ -39,7 +40,10 @@ export function acquire(
   deadlines.add(configuredLimits(deps.config));
   const loading = () => deadlines.enter("load");
   const request = { name, digest, load: spec, explicit, need, keepAlive, terms, loading };
-  return deadlines.during("queue", () => deps.scheduler.acquire(request, signal));
+  noteFor(signal, { model: name });
+  const lease = await deadlines.during("queue", () => deps.scheduler.acquire(request, signal));
+  noteFor(signal, { load_ms: milliseconds(lease.loadNs) });
+  return lease;
 }
 
 /** Options of a request over the model's; unknown ones are logged. @throws OptionError */

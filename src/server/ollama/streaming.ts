@@ -2,7 +2,7 @@
 import { InvalidRequestError } from "../../errors.ts";
 import { type Priority, priorities, type TurnTerms } from "../../scheduler/turns.ts";
 import { Deadlines, headerLimits, setDeadlines } from "../inference/deadlines.ts";
-import { type RequestRecord, recordOf } from "../operations/records.ts";
+import { type RequestRecord, recordOf, setRecord } from "../operations/records.ts";
 import { ndjson } from "../stream/ndjson.ts";
 import { withCode } from "./errors.ts";
 import { wantsErrorCodes } from "./measures.ts";
@@ -53,6 +53,7 @@ class Scope implements RunScope {
     this.terms = { client: this.#record?.client ?? "", priority: priorityOf(request) };
     this.#deadlines = new Deadlines(headerLimits(request.headers), this.#leave);
     setDeadlines(this.signal, this.#deadlines);
+    if (this.#record !== undefined) setRecord(this.signal, this.#record);
     if (request.signal.aborted) this.#leave();
     else request.signal.addEventListener("abort", this.#leave, { once: true });
   }

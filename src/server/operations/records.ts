@@ -73,6 +73,24 @@ export function recordOf(request: Request): RequestRecord | undefined {
   return records.get(request);
 }
 
+/** Nanoseconds as the log tells them: milliseconds with two digits. */
+export function milliseconds(ns: number): number {
+  return Math.round(ns / 1e4) / 100;
+}
+
+/** Records by the signal that aborts when their client leaves: whoever works for a request has that. */
+const bySignal = new WeakMap<AbortSignal, RequestRecord>();
+
+/** Gives a signal its record. */
+export function setRecord(signal: AbortSignal, record: RequestRecord): void {
+  bySignal.set(signal, record);
+}
+
+/** Adds to the log line of the request that a signal belongs to, where it has one. Never prompts. */
+export function noteFor(signal: AbortSignal, fields: LogFields): void {
+  bySignal.get(signal)?.note(fields);
+}
+
 export interface RequestLog {
   /** Begins a record; `route` is the pattern of the path. */
   begin(request: Request, route: string, address: string): RequestRecord;
@@ -97,7 +115,7 @@ export function createRequestLog(logger: Logger, metrics: Metrics): RequestLog {
               method,
               route,
               status,
-              ms: Math.round(seconds * 1e5) / 100,
+              ms: milliseconds(seconds * 1e9),
               ...fields,
             });
           });
