@@ -27,8 +27,6 @@ export interface Config {
   readonly kvCacheType: string;
   /** Results that do not depend on what else is evaluated. */
   readonly deterministic: boolean;
-  readonly gpuOverhead: number;
-  readonly spread: boolean;
   readonly origins: readonly string[];
   readonly noPrune: boolean;
   readonly goTemplate: boolean | undefined;
@@ -135,6 +133,11 @@ function readers(env: Environment, warnings: string[]) {
 export function readConfig(env: Environment = process.env): Config {
   const warnings: string[] = [];
   const { raw, text, bool, tristate, count, bytes, duration, logFormat } = readers(env, warnings);
+  if (bytes("GPU_OVERHEAD") > 0) {
+    warnings.push(
+      `environment variable without effect: GPU_OVERHEAD="${text("GPU_OVERHEAD")}"; choose the layers on a GPU by num_gpu`,
+    );
+  }
   const home = clean(env.HOME) ?? clean(env.USERPROFILE);
   const homeFolder = `${home ?? "."}/.ollama`;
   return Object.freeze({
@@ -152,8 +155,6 @@ export function readConfig(env: Environment = process.env): Config {
     flashAttention: tristate("FLASH_ATTENTION"),
     kvCacheType: text("KV_CACHE_TYPE").toLowerCase(),
     deterministic: bool("DETERMINISTIC"),
-    gpuOverhead: bytes("GPU_OVERHEAD"),
-    spread: bool("SCHED_SPREAD"),
     origins: raw("ORIGINS")?.split(",") ?? [],
     noPrune: bool("NOPRUNE"),
     goTemplate: tristate("GO_TEMPLATE"),

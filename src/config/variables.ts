@@ -109,13 +109,13 @@ export const variables = {
     ...server,
     kind: "bytes",
     fallback: "0",
-    help: "Bytes of memory to leave free on each GPU",
+    help: "Taken for Ollama's sake, without effect: choose the layers on a GPU by num_gpu",
   },
   SCHED_SPREAD: {
     ...server,
     kind: "bool",
     fallback: "false",
-    help: "Spread a model over all GPUs",
+    help: "Taken for Ollama's sake: layers are spread over all GPUs in any case, unless main_gpu chooses one",
   },
   ORIGINS: {
     ...server,

@@ -22,8 +22,6 @@ test("an empty environment gives the defaults", () => {
     flashAttention: undefined,
     kvCacheType: "f16",
     deterministic: false,
-    gpuOverhead: 0,
-    spread: false,
     origins: [],
     noPrune: false,
     goTemplate: undefined,
@@ -102,5 +100,12 @@ test("bytes may carry a unit, in powers of 1,024", () => {
   ).toEqual([0, 1500, 2 ** 29, 1.5 * 2 ** 30, 6 * 2 ** 30, 6 * 2 ** 30, 2 * 2 ** 40]);
   expect(bytes("lots").warnings).toEqual([
     'invalid environment variable, using default: PREFIX_CACHE="lots", default 2G',
+  ]);
+});
+
+test("a variable without effect says so, when it is set", () => {
+  expect(readConfig({ ...home, OLLAMA_GPU_OVERHEAD: "0" }).warnings).toEqual([]);
+  expect(readConfig({ ...home, OLLAMA_GPU_OVERHEAD: "1G" }).warnings).toEqual([
+    'environment variable without effect: GPU_OVERHEAD="1G"; choose the layers on a GPU by num_gpu',
   ]);
 });
