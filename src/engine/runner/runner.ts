@@ -26,9 +26,10 @@ import {
   promptsOf,
   type Share,
   type Want,
+  worthInterrupting,
 } from "./plan.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
-import { type Piece, PromptCosts } from "./prompt-costs.ts";
+import { PromptCosts } from "./prompt-costs.ts";
 import type { Vocabulary } from "./prompt-tokens.ts";
 import { StepRows } from "./rows.ts";
 import { Sequences } from "./sequences.ts";
@@ -290,7 +291,7 @@ export class Runner {
     if (threads !== this.#threads) this.#model.setThreads(threads);
     this.#threads = threads;
     const since = performance.now();
-    const result = this.#model.decode(this.#step, rows, this.#mayInterrupt(pieces));
+    const result = this.#model.decode(this.#step, rows, this.#mayInterrupt(wants, shares));
     this.#interrupted = result === status.interrupted;
     if (result !== status.ok && !this.#interrupted) {
       this.#failStep(shares, this.#model.lastError());
@@ -329,9 +330,10 @@ export class Runner {
     });
   }
 
-  /** Whether a step may end early: one of prompts, and not twice in a row, so that there is progress. */
-  #mayInterrupt(pieces: readonly Piece[]): boolean {
-    return this.#interruptible && !this.#interrupted && pieces.length > 0;
+  /** Whether a step may end early; not twice in a row, so that there is progress. */
+  #mayInterrupt(wants: readonly Want[], shares: readonly Share[]): boolean {
+    if (!this.#interruptible || this.#interrupted) return false;
+    return worthInterrupting(wants, shares, this.#promptCosts);
   }
 
   /** Goes on with images, one piece a turn. */

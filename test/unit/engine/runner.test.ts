@@ -8,6 +8,7 @@ import {
   promptChunk,
   promptSeconds,
   type StepLimits,
+  worthInterrupting,
 } from "../../../src/engine/runner/plan.ts";
 import { chooseSlot } from "../../../src/engine/runner/prefix.ts";
 import { PromptCosts } from "../../../src/engine/runner/prompt-costs.ts";
@@ -147,6 +148,20 @@ describe("the plan of a step", () => {
     expect(planStep([remainder(0, 1000), begun], next)).toEqual(rows);
     const goingOn = { slot: 4, promptLeft: 0, evaluated: 9, order: 0, served: 1 };
     expect(planStep([...wants, goingOn], next)).toEqual([...rows, { slot: 4, count: 1 }]);
+  });
+
+  test("may be ended early, but for prompts that end in it soon, and rows of running answers", () => {
+    const wants = [remainder(0, 30), remainder(1, 30), remainder(2, 1000), remainder(3, 500)];
+    const may = (...shares: [slot: number, count: number][]) =>
+      worthInterrupting(
+        [...wants, { ...remainder(4, 0) }],
+        shares.map(([slot, count]) => ({ slot, count })),
+        limits.costs,
+      );
+    expect(may([0, 30], [1, 30])).toBe(false);
+    expect(may([0, 30], [2, 30])).toBe(true);
+    expect(may([3, 500])).toBe(true);
+    expect(may([4, 1])).toBe(false);
   });
 
   test("is one slot's in fixed chunks where results must not depend on others", () => {
