@@ -128,12 +128,13 @@ export function promptsOf(wants: readonly Want[], shares: readonly Share[]): Pie
 
 /**
  * Whether a step may end early when somebody wants to be heard: one of prompts. Not when all of them end in
- * it and soon: requests that come together would throw away each other's work, to be heard no sooner.
+ * it and are known to end soon: requests that come together would throw away each other's work, to be heard
+ * no sooner.
  */
 export function worthInterrupting(
   wants: readonly Want[],
   shares: readonly Share[],
-  costs: Pick<PromptCosts, "seconds">,
+  costs: Pick<PromptCosts, "seconds" | "knows">,
 ): boolean {
   const pieces = promptsOf(wants, shares);
   const seconds = pieces.reduce((sum, { count, evaluated }) => {
@@ -142,7 +143,8 @@ export function worthInterrupting(
   const ends = shares.every(({ slot, count }) =>
     wants.some((want) => want.slot === slot && want.promptLeft === count),
   );
-  return pieces.length > 0 && !(ends && seconds <= endSeconds);
+  const soon = seconds <= endSeconds && pieces.every((piece) => costs.knows(piece));
+  return pieces.length > 0 && !(ends && soon);
 }
 
 /** A running stream's next token comes after so many seconds at most while prompts are evaluated, where the machine can do it. */

@@ -45,6 +45,11 @@ export class PromptCosts {
     return count * this.#token + lookedBack({ count, evaluated }) * this.#backOf(count);
   }
 
+  /** Whether what such a piece takes was seen, not guessed. */
+  knows({ count, evaluated }: Piece): boolean {
+    return this.#observed && (evaluated < shortHistory || this.#back[kindOf(count)] !== undefined);
+  }
+
   /**
    * Tokens of a prompt's next piece.
    *
