@@ -159,7 +159,9 @@ describe.skipIf(!haveExecutable || middling === undefined)(
       const [first, second] = [0, 1].map(() =>
         server.post("/api/generate", endless, { signal: running.signal }),
       );
-      await lines((await first) as Response).next();
+      // Held until the end: a stream that nobody holds is collected, and its client leaves with it.
+      const stream = lines((await first) as Response);
+      await stream.next();
       await until("one waits", async () => (await figures(server)).queue === 1);
       const took = await best(3, async () => {
         const leaving = new AbortController();
@@ -174,6 +176,7 @@ describe.skipIf(!haveExecutable || middling === undefined)(
         return performance.now() - since;
       });
       expect(took).toBeLessThan(limit);
+      expect((await stream.next()).done).toBe(false);
       running.abort();
       await second?.catch(() => undefined);
       expect(await timeOfAnswer(server)).toBeLessThan(usual + limit);

@@ -147,7 +147,8 @@ describe.skipIf(!ready || !haveMemoryGroups)("a container's limit", () => {
     // What the program takes without a model, by the one that weighs next to nothing.
     const program = resident("stories") - (small?.size ?? 0);
     expect(resident("middling") - program).toBeLessThan(told.held * 1.1);
-    expect(resident("middling") - program).toBeGreaterThan(told.held * 0.5);
+    // Cells that no token has come to are counted, and not there yet.
+    expect(resident("middling") - program).toBeGreaterThan(told.held * 0.25);
     expect(group.killed()).toBe(0);
     await server.stop();
   });
