@@ -38,11 +38,8 @@ const body = {
 
 async function generate(text: string, signal?: AbortSignal): Promise<number> {
   const since = performance.now();
-  const answer = await fetch(`${server.url}/api/generate`, {
-    method: "POST",
-    body: JSON.stringify({ ...body, prompt: text }),
-    ...(signal && { signal }),
-  });
+  const init = signal === undefined ? {} : { signal };
+  const answer = await server.post("/api/generate", { ...body, prompt: text }, init);
   if (!answer.ok) throw new Error(await answer.text());
   await answer.json();
   return performance.now() - since;
@@ -55,7 +52,9 @@ const idle: number[] = [];
 const after: number[] = [];
 for (let i = 0; i < rounds; i++) {
   const leaving = new AbortController();
-  const long = generate(prompt(3000), leaving.signal).catch(() => {});
+  const long = generate(prompt(3000), leaving.signal).catch((error) => {
+    if (!leaving.signal.aborted) throw error;
+  });
   await Bun.sleep(whole * (0.1 + 0.8 * random()));
   leaving.abort();
   after.push(await generate(prompt(8)));

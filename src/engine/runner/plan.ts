@@ -108,22 +108,32 @@ function beginTogether(
   pieces: readonly Share[],
   { costs }: StepLimits,
 ): boolean {
-  const wants = new Map(prompts.map((want) => [want.slot, want]));
-  const ends = pieces.some(({ slot, count }) => count === wants.get(slot)?.promptLeft);
-  const next = pieces.reduce((sum, { slot, count }) => {
-    return sum + costs.seconds(count, wants.get(slot)?.evaluated ?? 0);
-  }, 0);
-  return ends && decoding.every(({ begun = togetherSeconds }) => begun + next <= togetherSeconds);
+  const due = promptsOf(prompts, pieces);
+  const next = secondsOf(due, costs);
+  return (
+    due.some(({ ends }) => ends) &&
+    decoding.every(({ begun = togetherSeconds }) => begun + next <= togetherSeconds)
+  );
+}
+
+/** A piece of a prompt in a step. */
+export interface PromptPiece extends Piece {
+  /** The prompt ends with it. */
+  readonly ends: boolean;
 }
 
 /** The prompts' part of a step. */
-export function promptsOf(wants: readonly Want[], shares: readonly Share[]): Piece[] {
+export function promptsOf(wants: readonly Want[], shares: readonly Share[]): PromptPiece[] {
   return shares.flatMap(({ slot, count }) => {
     const want = wants.find((other) => other.slot === slot);
     return want === undefined || want.promptLeft === 0
       ? []
-      : [{ count, evaluated: want.evaluated }];
+      : [{ count, evaluated: want.evaluated, ends: count === want.promptLeft }];
   });
+}
+
+function secondsOf(pieces: readonly Piece[], costs: Pick<PromptCosts, "seconds">): number {
+  return pieces.reduce((sum, { count, evaluated }) => sum + costs.seconds(count, evaluated), 0);
 }
 
 /**
@@ -132,19 +142,11 @@ export function promptsOf(wants: readonly Want[], shares: readonly Share[]): Pie
  * no sooner.
  */
 export function worthInterrupting(
-  wants: readonly Want[],
-  shares: readonly Share[],
+  pieces: readonly PromptPiece[],
   costs: Pick<PromptCosts, "seconds" | "knows">,
 ): boolean {
-  const pieces = promptsOf(wants, shares);
-  const seconds = pieces.reduce((sum, { count, evaluated }) => {
-    return sum + costs.seconds(count, evaluated);
-  }, 0);
-  const ends = shares.every(({ slot, count }) =>
-    wants.some((want) => want.slot === slot && want.promptLeft === count),
-  );
-  const soon = seconds <= endSeconds && pieces.every((piece) => costs.knows(piece));
-  return pieces.length > 0 && !(ends && soon);
+  const end = pieces.every((piece) => piece.ends && costs.knows(piece));
+  return pieces.length > 0 && !(end && secondsOf(pieces, costs) <= endSeconds);
 }
 
 /** A running stream's next token comes after so many seconds at most while prompts are evaluated, where the machine can do it. */

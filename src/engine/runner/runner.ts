@@ -19,6 +19,7 @@ import { MediaSteps } from "./media-steps.ts";
 import {
   fixedChunk,
   longestSeconds,
+  type PromptPiece,
   planAlone,
   planStep,
   promptChunk,
@@ -291,7 +292,7 @@ export class Runner {
     if (threads !== this.#threads) this.#model.setThreads(threads);
     this.#threads = threads;
     const since = performance.now();
-    const result = this.#model.decode(this.#step, rows, this.#mayInterrupt(wants, shares));
+    const result = this.#model.decode(this.#step, rows, this.#mayInterrupt(pieces));
     this.#interrupted = result === status.interrupted;
     if (result !== status.ok && !this.#interrupted) {
       this.#failStep(shares, this.#model.lastError());
@@ -331,9 +332,9 @@ export class Runner {
   }
 
   /** Whether a step may end early; not twice in a row, so that there is progress. */
-  #mayInterrupt(wants: readonly Want[], shares: readonly Share[]): boolean {
+  #mayInterrupt(pieces: readonly PromptPiece[]): boolean {
     if (!this.#interruptible || this.#interrupted) return false;
-    return worthInterrupting(wants, shares, this.#promptCosts);
+    return worthInterrupting(pieces, this.#promptCosts);
   }
 
   /** Goes on with images, one piece a turn. */

@@ -7,6 +7,7 @@ import {
   planStep,
   promptChunk,
   promptSeconds,
+  promptsOf,
   type StepLimits,
   worthInterrupting,
 } from "../../../src/engine/runner/plan.ts";
@@ -155,8 +156,10 @@ describe("the plan of a step", () => {
     const costs = new PromptCosts(1000);
     const may = (...shares: [slot: number, count: number][]) =>
       worthInterrupting(
-        [...wants, { ...remainder(4, 0) }],
-        shares.map(([slot, count]) => ({ slot, count })),
+        promptsOf(
+          [...wants, { ...remainder(4, 0) }],
+          shares.map(([slot, count]) => ({ slot, count })),
+        ),
         costs,
       );
     // As long as nobody knows how long they take, none is spared.
