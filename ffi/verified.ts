@@ -4,15 +4,24 @@
  * moves its change time, which no program can set back.
  *
  * File systems keep times in steps, so a change in the same step as the comparison would not show.
- * Hence a state counts only if it was at least a second old when the stamp was written (git's index
- * guards itself likewise): the first start after unpacking compares hashes once more.
+ * Hence a state counts only if it was older than such a step when the stamp was written (git's index
+ * guards itself likewise): the first start after unpacking compares the youngest files once more.
  */
 import { type BigIntStats, lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "./unpack-files.ts";
 
 const name = "verified.json";
-const settledNs = 1_000_000_000n;
+
+/** Linux moves the times of files once a timer tick, at most every 10 ms; others are finer. */
+const tickNs = 100_000_000n;
+/** FAT counts two seconds, HFS+ and the first ext one: their times have no fraction. */
+const coarseNs = 2_500_000_000n;
+
+/** Whether a change after the stamp was written would have moved the file's change time, both in ns. */
+export function settled(changedNs: bigint, stampedNs: bigint): boolean {
+  return changedNs + (changedNs % 1_000_000_000n === 0n ? coarseNs : tickNs) <= stampedNs;
+}
 
 /** `size mtimeNs ctimeNs inode` of a regular file. */
 type State = string;
@@ -47,7 +56,7 @@ export function readStamp(folder: string): Stamp | undefined {
     entries,
     trusts(file, target) {
       const stat = regularFile(target);
-      if (stat === undefined || stat.ctimeNs + settledNs > written) return undefined;
+      if (stat === undefined || !settled(stat.ctimeNs, written)) return undefined;
       const state = stateOf(stat);
       return entries[file] === state ? state : undefined;
     },

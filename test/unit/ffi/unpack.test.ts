@@ -19,6 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EmbeddedLibraries } from "../../../ffi/embedded-types.ts";
 import { libraryFolder } from "../../../ffi/unpack.ts";
+import { settled } from "../../../ffi/verified.ts";
 import { EngineError } from "../../../src/errors.ts";
 
 let base: string;
@@ -140,6 +141,15 @@ describe("libraryFolder", () => {
     writeFileSync(join(folder, "verified.json"), JSON.stringify(stamp));
     unpack();
     expect(held(folder)).toEqual(contents);
+  });
+
+  test.each([
+    { changedNs: 7_123_456_789n, stampedNs: 7_223_456_788n, counts: false },
+    { changedNs: 7_123_456_789n, stampedNs: 7_223_456_789n, counts: true },
+    { changedNs: 7_000_000_000n, stampedNs: 9_000_000_000n, counts: false },
+    { changedNs: 7_000_000_000n, stampedNs: 10_000_000_000n, counts: true },
+  ])("a state of $changedNs counts in a stamp of $stampedNs: $counts", (row) => {
+    expect(settled(row.changedNs, row.stampedNs)).toBe(row.counts);
   });
 
   test("does without a damaged stamp", () => {
