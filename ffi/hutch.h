@@ -104,7 +104,7 @@ HUTCH_API int64_t hutch_echo(int64_t value);
 HUTCH_API hutch_params *hutch_params_init(void);
 HUTCH_API void hutch_params_free(hutch_params *params);
 
-/* Sets a number: context, slots, batch, threads, gpu_layers, main_gpu, mmap (-1 automatic, 0, 1),
+/* Sets a number: context, slots, most_slots (that hutch_model_set_slots will ask for, a hint), batch, threads, gpu_layers, main_gpu, mmap (-1 automatic, 0, 1),
  * unified (0, 1), flash_attention (-1 automatic, 0, 1), embeddings (0, 1), vocabulary_only (0, 1).
  * INVALID for other keys. */
 HUTCH_API int32_t hutch_params_set(hutch_params *params, const char *key, int64_t value);
@@ -208,8 +208,10 @@ HUTCH_API int64_t hutch_state_get(hutch_model *model, int32_t sequence, uint8_t 
  * do not fit; the sequence is empty then. */
 HUTCH_API int32_t hutch_state_set(hutch_model *model, int32_t sequence, const uint8_t *buffer, int64_t size);
 
-/* Replaces the context by one with more sequences of the same length; what the present ones hold stays,
- * but for hutch_memory_copy since the last hutch_decode, which only then copies between sequences. NO_MEMORY or ERROR: the present context goes on. Logits of the last hutch_decode are lost. */
+/* More sequences of the same length; what the present ones hold stays. Where the context was made for so
+ * many (most_slots) it costs nothing. Else a larger context takes its place: hutch_memory_copy since the
+ * last hutch_decode is then lost, because only that copies between sequences, and so are the logits of the
+ * last hutch_decode. NO_MEMORY or ERROR: all stays as it is. */
 HUTCH_API int32_t hutch_model_set_slots(hutch_model *model, int32_t slots);
 
 /* Threads of the following steps, at most those that the model was loaded with; INVALID otherwise. */

@@ -53,6 +53,12 @@ bool interrupts();
 // Signals that came are heard now.
 void forget_interrupts();
 
+// From now on a buffer of the CPU takes memory where it is written, not where it is cleared (memory.cpp).
+void take_memory_late();
+
+// Whether that is so on this system.
+bool takes_memory_late();
+
 // Copies at most `size` bytes; returns how many.
 int32_t copy_text(const std::string & text, char * buffer, int32_t size);
 
@@ -106,6 +112,7 @@ struct hutch_params {
     llama_model_params   model   = llama_model_default_params();
     llama_context_params context = llama_context_default_params();
     int64_t              slots         = 1;
+    int64_t              most_slots    = 1;
     int64_t              context_length = 4096;
     std::vector<std::pair<std::string, float>> adapters;
     std::string projector;
@@ -120,7 +127,7 @@ struct hutch_model {
     bool                 pooled  = false;
     bool                 causal  = true;
     bool                 whole   = false; // an embedding needs its text in one batch
-    int64_t              slots   = 1;
+    int64_t              slots   = 1; // sequences in use; the context may be made for more
     std::unique_ptr<hutch::projector> projector;
     hutch::draft_model_ptr            draft;
     std::string                       draft_problem; // why there is none although one was asked for

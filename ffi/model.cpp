@@ -28,6 +28,8 @@ int32_t hutch_params_set(hutch_params * params, const char * key, int64_t value)
         params->context_length = value;
     } else if (name == "slots") {
         params->slots = value;
+    } else if (name == "most_slots") {
+        params->most_slots = value;
     } else if (name == "batch") {
         params->context.n_batch  = static_cast<uint32_t>(number);
         params->context.n_ubatch = static_cast<uint32_t>(number);
@@ -159,14 +161,30 @@ constexpr uint32_t embedding_sequences = 64;
 // Non-causal images have up to so many rows, which must share a step.
 constexpr uint32_t image_rows = 2048;
 
+// A context has the cells of sequences to come from the beginning where they take no memory until they
+// are written. libllama notes some 50 bytes for each at once, though: up to so many cells.
+constexpr int64_t early_cells = int64_t{ 1 } << 19;
+// It rounds the cells of a sequence up to a multiple of this.
+constexpr int64_t cell_step = 256;
+
+// Sequences that a context is made for.
+int64_t early_sequences(const hutch_params & params) {
+    const bool gpu = params.model.n_gpu_layers != 0 && llama_supports_gpu_offload();
+    if (gpu || params.context.kv_unified || !hutch::takes_memory_late()) {
+        return params.slots;
+    }
+    const int64_t cells = (std::max<int64_t>(params.context_length, 1) + cell_step - 1) / cell_step * cell_step;
+    return std::max(params.slots, std::min(params.most_slots, early_cells / cells));
+}
+
 // How many tokens a step may have and how many sequences: what embeddings and images need.
-void fit_context(hutch_model & loaded, const hutch_params & params, llama_context_params & context) {
+void fit_context(hutch_model & loaded, const hutch_params & params, int64_t sequences, llama_context_params & context) {
     const std::string pooling = fact_of(loaded.model, "pooling_type");
     const bool pools    = !pooling.empty() && pooling != "0";
     const bool one_way  = fact_of(loaded.model, "attention.causal") != "false" && !llama_model_has_encoder(loaded.model);
     const auto length   = static_cast<uint32_t>(params.context_length);
-    context.n_ctx       = static_cast<uint32_t>(params.context_length * params.slots);
-    context.n_seq_max   = static_cast<uint32_t>(params.slots);
+    context.n_ctx       = static_cast<uint32_t>(params.context_length * sequences);
+    context.n_seq_max   = static_cast<uint32_t>(sequences);
     // A text that is not read from left to right, or is averaged, is evaluated in one piece.
     loaded.whole = !one_way || (pools && pooling != std::to_string(LLAMA_POOLING_TYPE_LAST));
     if (loaded.whole) {
@@ -204,8 +222,14 @@ model_ptr load(const char * path, const hutch_params & params) {
     if (!params.projector.empty()) {
         loaded->projector = hutch::load_projector(params.projector, loaded->model, context.n_threads, params.model.n_gpu_layers != 0);
     }
-    fit_context(*loaded, params, context);
-    loaded->context        = llama_init_from_model(loaded->model, context);
+    const int64_t sequences = early_sequences(params);
+    fit_context(*loaded, params, sequences, context);
+    loaded->context = llama_init_from_model(loaded->model, context);
+    if (loaded->context == nullptr && sequences > params.slots) {
+        // Some systems are set to refuse memory that nobody has yet: then it grows later.
+        fit_context(*loaded, params, params.slots, context);
+        loaded->context = llama_init_from_model(loaded->model, context);
+    }
     loaded->context_params = context;
     if (loaded->context == nullptr) {
         throw std::runtime_error("unable to create the context");
@@ -250,22 +274,26 @@ void hutch_model_free(hutch_model * model) {
 
 namespace {
 
-int64_t context_bytes(const llama_context * context, bool gpu_only) {
-    int64_t bytes = 0;
+// Bytes that a context and its model hold; of its cells only those of the first `sequences` count, because
+// the others are not written.
+int64_t context_bytes(const llama_context * context, bool gpu_only, int64_t sequences) {
+    const int64_t all   = llama_n_seq_max(context);
+    int64_t       bytes = 0;
     for (const auto & [type, data] : llama_get_memory_breakdown(context)) {
         const ggml_backend_dev_t device = ggml_backend_buft_get_device(type);
         const bool gpu = device != nullptr && ggml_backend_dev_type(device) != GGML_BACKEND_DEVICE_TYPE_CPU && !ggml_backend_buft_is_host(type);
         if (gpu || !gpu_only) {
-            bytes += static_cast<int64_t>(data.model + data.context + data.compute);
+            const auto cells = static_cast<int64_t>(data.context);
+            bytes += static_cast<int64_t>(data.model + data.compute) + (sequences < all ? cells / all * sequences : cells);
         }
     }
     return bytes;
 }
 
 int64_t memory_bytes(const hutch_model & model, bool gpu_only) {
-    int64_t bytes = context_bytes(model.context, gpu_only);
+    int64_t bytes = context_bytes(model.context, gpu_only, hutch_model_fact(&model, HUTCH_FACT_SEQUENCES));
     if (model.draft) {
-        bytes += context_bytes(hutch::context_of(*model.draft), gpu_only);
+        bytes += context_bytes(hutch::context_of(*model.draft), gpu_only, 1);
     }
     if (model.projector) {
         bytes += static_cast<int64_t>(gpu_only ? model.projector->memory_gpu : model.projector->memory);
@@ -302,7 +330,7 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_UNIFIED: return model->unified ? 1 : 0;
         case HUTCH_FACT_BOS: return llama_vocab_bos(model->vocab);
         case HUTCH_FACT_CAUSAL: return model->causal ? 1 : 0;
-        case HUTCH_FACT_SEQUENCES: return llama_n_seq_max(model->context);
+        case HUTCH_FACT_SEQUENCES: return model->unified ? llama_n_seq_max(model->context) : model->slots;
         case HUTCH_FACT_WHOLE: return model->whole ? 1 : 0;
         case HUTCH_FACT_IMAGES: return model->projector && hutch::reads_images(*model->projector) ? 1 : 0;
         case HUTCH_FACT_SOUND: return model->projector && hutch::reads_sound(*model->projector) ? 1 : 0;

@@ -97,6 +97,7 @@ int32_t hutch_init(const char * folder) {
         if (ggml_backend_dev_count() == 0) {
             return hutch::fail(HUTCH_STATUS_ERROR, std::string("no compute backend could be loaded from ") + folder);
         }
+        hutch::take_memory_late();
         llama_backend_init();
         return static_cast<int32_t>(HUTCH_STATUS_OK);
     });

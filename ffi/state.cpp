@@ -112,9 +112,12 @@ void copy_sequences(llama_context * from, llama_context * to, uint32_t count, ui
 } // namespace
 
 int32_t hutch_model_set_slots(hutch_model * model, int32_t slots) {
-    const uint32_t present = llama_n_seq_max(model->context);
-    if (slots < static_cast<int32_t>(present)) {
+    if (slots < model->slots) {
         return hutch::fail(HUTCH_STATUS_INVALID, "a context keeps the sequences that it has");
+    }
+    if (static_cast<uint32_t>(slots) <= llama_n_seq_max(model->context)) {
+        model->slots = slots;
+        return HUTCH_STATUS_OK;
     }
     return hutch::guarded([&] {
         llama_context_params params = model->context_params;
@@ -131,7 +134,7 @@ int32_t hutch_model_set_slots(hutch_model * model, int32_t slots) {
                 throw std::runtime_error("apply the adapters");
             }
         }
-        copy_sequences(model->context, next.get(), present, streams_of(params));
+        copy_sequences(model->context, next.get(), static_cast<uint32_t>(model->slots), streams_of(params));
         if (model->threads != nullptr) {
             llama_detach_threadpool(model->context);
             llama_attach_threadpool(next.get(), model->threads, nullptr);

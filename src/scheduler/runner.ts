@@ -139,7 +139,9 @@ export class Runner implements LoadedState {
   }
 
   holding(): Holding {
-    return { peak: this.peak, now: this.model.info.memory.total };
+    const { total } = this.model.info.memory;
+    // Cells that hold nothing are counted, but not taken yet.
+    return { peak: this.peak, now: Math.min(total, this.model.residentBytes() ?? total) };
   }
 
   row(): RunningModel {

@@ -29,7 +29,7 @@ const onOff = { auto: -1, off: 0, on: 1 } as const;
  */
 const singleThreadBytes = 16 * 2 ** 20;
 
-/** Slots that a model begins with: it is there sooner. It gets more when they are wanted. */
+/** Slots that a model begins with: it takes less memory. It gets more when they are wanted. */
 const firstSlots = 1;
 
 /** A step that ends so soon after the parent has said something is not interrupted, milliseconds. */
@@ -42,6 +42,7 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
       context: spec.contextLength,
       // Cells that moved to a larger context may lie in another order, which changes last bits.
       slots: spec.deterministic ? spec.slots : Math.min(spec.slots, firstSlots),
+      most_slots: spec.slots,
       // A step has a row for every slot that there may be.
       batch: Math.max(spec.batchSize, spec.slots),
       threads: spec.threads > 0 ? spec.threads : automatic,

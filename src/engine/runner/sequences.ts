@@ -114,8 +114,9 @@ export class Sequences {
   }
 
   /**
-   * More slots when all are busy: a context for few costs little memory and little time to load, and
-   * most models never serve many. False when there are as many as allowed, or as memory holds.
+   * More slots when all are busy: a model with few takes little memory, and most never serve many. Where
+   * cells take memory only when they are written that costs nothing, else a larger context is made
+   * (ffi/state.cpp). False when there are as many as allowed, or as memory holds.
    */
   grow(waiting: number): boolean {
     if (this.#copying) return false;

@@ -1,6 +1,6 @@
 /** The contract of engines, kept by the one on libllama; skipped without library or test model. */
 import { describe, expect, test } from "bun:test";
-import { Native, type NativeModel, StepBuffers } from "../../../ffi/native.ts";
+import { facts, Native, type NativeModel, StepBuffers } from "../../../ffi/native.ts";
 import { EngineCrashedError } from "../../../src/errors.ts";
 import { testModel } from "../../support/executable.ts";
 import { engineCases, loadSpec, request } from "./cases.ts";
@@ -45,15 +45,53 @@ describe.skipIf(!ready)("the engine on libllama", () => {
     expect(loaded.info.memory.total).toBeGreaterThan(small);
   });
 
+  const load = (slots: number, more: Record<string, number> = {}) => {
+    const fixed = { batch: 64, threads: 1, gpu_layers: 0, flash_attention: -1 };
+    return new Native(libraryFolderOfTests).load(model ?? "", {
+      numbers: { context: 256, slots, ...fixed, ...more },
+      cacheType: "f16",
+      adapters: [],
+      projector: undefined,
+    });
+  };
+
+  test.skipIf(process.platform !== "linux")(
+    "slots that were foreseen are added in place: nothing is moved, nothing is taken",
+    () => {
+      const [grown, whole] = [
+        load(2, { context: 2048, most_slots: 32 }),
+        load(32, { context: 2048 }),
+      ];
+      try {
+        const [tokens, next] = ["Once upon a time there was a little", "girl"].map((text) =>
+          grown.tokenize(text, true, false),
+        );
+        if (tokens === undefined || next === undefined) throw new Error("no tokens");
+        for (const each of [grown, whole]) {
+          evaluate(each, 1, 0, tokens);
+          // Cells are copied by the next step only: a context that was made anew would lose them.
+          each.copySequence(1, 0);
+        }
+        const [before, resident] = [grown.fact(facts.memoryTotal), process.memoryUsage.rss()];
+        expect(grown.setSlots(32)).toBe(true);
+        const cells = grown.fact(facts.memoryTotal) - before;
+        expect(grown.fact(facts.memoryTotal)).toBe(whole.fact(facts.memoryTotal));
+        expect(grown.fact(facts.slots)).toBe(32);
+        for (const sequence of [0, 1, 31]) {
+          const from = sequence === 31 ? 0 : tokens.length;
+          const wanted = evaluate(whole, sequence, from, next);
+          expect(evaluate(grown, sequence, from, next)).toEqual(wanted);
+        }
+        expect(cells).toBeGreaterThan(32 * 2 ** 20);
+        expect(process.memoryUsage.rss() - resident).toBeLessThan(cells / 4);
+      } finally {
+        grown.free();
+        whole.free();
+      }
+    },
+  );
+
   test("what a sequence holds goes on in a context with more slots, and with fewer", () => {
-    const native = new Native(libraryFolderOfTests);
-    const load = (slots: number) =>
-      native.load(model ?? "", {
-        numbers: { context: 256, slots, batch: 64, threads: 1, gpu_layers: 0, flash_attention: -1 },
-        cacheType: "f16",
-        adapters: [],
-        projector: undefined,
-      });
     const [small, large] = [load(2), load(8)];
     try {
       const tokens = small.tokenize("Once upon a time there was a little", true, false);
