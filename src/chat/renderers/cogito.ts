@@ -6,6 +6,8 @@ import type { Renderer } from "./turns.ts";
 const introduction =
   "You are Cogito, an AI assistant created by Deep Cogito, which is an AI research lab based in San Francisco.";
 
+const spokenRoles = ["user", "assistant", "tool"];
+
 /** Go's indented JSON. */
 function indented(value: unknown): string {
   return JSON.stringify(value, null, 4).replace(
@@ -42,6 +44,8 @@ export const cogito: Renderer = ({ messages, tools, think }) => {
       out += messages[i + 1]?.role === "tool" ? "\n" : "<｜tool▁outputs▁end｜>";
     }
   }
-  if (messages.at(-1)?.role !== "user") out += "<｜Assistant｜>";
+  // A user's turn has opened the answer; messages of roles that are not shown do not change that.
+  const last = messages.findLast(({ role }) => spokenRoles.includes(role));
+  if (last?.role !== "user") out += "<｜Assistant｜>";
   return thinks ? `${out}<think>\n` : out;
 };

@@ -1,7 +1,7 @@
 /** Command A: turns of tokens, tools and their results as JSON (white space as in its own template). */
 import type { ChatMessage, Tool } from "../messages.ts";
 import { jsonText, orderedArguments, parametersMembers } from "./json.ts";
-import { opensAnswer, type Renderer } from "./turns.ts";
+import type { Renderer } from "./turns.ts";
 
 const start = "<|START_OF_TURN_TOKEN|>";
 const end = "<|END_OF_TURN_TOKEN|>";
@@ -19,6 +19,10 @@ function toolsText(tools: readonly Tool[]): string {
   return `# Available Tools\n\`\`\`json\n[\n${list.length > 0 ? list.join("") : "\n\n"}\n]\n\`\`\``;
 }
 
+function asks({ toolCalls = [] }: ChatMessage): boolean {
+  return toolCalls.length > 0;
+}
+
 function thinkingText(message: ChatMessage): string {
   return message.thinking ? `<|START_THINKING|>${message.thinking}<|END_THINKING|>` : "";
 }
@@ -31,28 +35,22 @@ class CallNumbers {
   text(message: ChatMessage): string {
     const list = (message.toolCalls ?? []).map(({ id, function: fn }) => {
       const number = String(this.#next++);
-      if (id) this.#byId.set(id, number);
-      return jsonText(
-        {
-          tool_call_id: number,
-          tool_name: fn.name,
-          parameters: orderedArguments(fn.arguments),
-        },
-        { spaced: true },
-      );
+      if (id && !this.#byId.has(id)) this.#byId.set(id, number);
+      const values = jsonText(orderedArguments(fn.arguments), { spaced: true });
+      return `{"tool_call_id": "${number}", "tool_name": "${fn.name}", "parameters": ${values}}`;
     });
     return `<|START_ACTION|>[\n${list.map((call) => `\n    ${call}`).join(",\n")}\n\n]<|END_ACTION|>`;
   }
 
   of(id: string | undefined): string {
-    return this.#byId.get(id ?? "") ?? "";
+    return this.#byId.get(id ?? "") ?? id ?? "";
   }
 }
 
 function result(message: ChatMessage, number: string): string {
   return `
     {
-        "tool_call_id": ${JSON.stringify(number)},
+        "tool_call_id": "${number}",
         "results": {
 
             
@@ -70,21 +68,24 @@ export const cohere: Renderer = ({ messages, tools, think }) => {
   let out = turn("SYSTEM", `${given}${toolsText(tools)}`);
   for (const [i, message] of messages.entries()) {
     if (message === first) continue;
-    const { role, content, toolCalls = [] } = message;
-    if (role === "assistant" && toolCalls.length > 0) {
-      const blank = "\n            \n                ";
-      out += `${start}<|CHATBOT_TOKEN|>${blank}${thinkingText(message)}${numbers.text(message)}${end}`;
-    } else if (role === "assistant") {
-      out += `${start}<|CHATBOT_TOKEN|>${thinkingText(message)}<|START_TEXT|>${content}`;
-      if (!opensAnswer(messages, i)) out += `<|END_TEXT|>${end}`;
+    const { role, content } = message;
+    if (role === "assistant" || role === "chatbot") {
+      out += `${start}<|CHATBOT_TOKEN|>`;
+      if (asks(message)) {
+        out += `\n            \n                ${thinkingText(message)}${numbers.text(message)}${end}`;
+      } else {
+        out += `${thinkingText(message)}<|START_TEXT|>${content}`;
+        if (i < messages.length - 1) out += `<|END_TEXT|>${end}`;
+      }
     } else if (role === "tool") {
       const opens = messages[i - 1]?.role !== "tool";
       out += opens ? `${start}<|SYSTEM_TOKEN|><|START_TOOL_RESULT|>[` : ",";
       out += result(message, numbers.of(message.toolCallId));
       if (messages[i + 1]?.role !== "tool") out += `\n\n]<|END_TOOL_RESULT|>${end}`;
-    } else out += turn(role.toUpperCase(), content);
+    } else if (role === "user" || role === "system") out += turn(role.toUpperCase(), content);
   }
-  if (opensAnswer(messages, messages.length - 1)) return out;
+  const last = messages.at(-1);
+  if ((last?.role === "assistant" || last?.role === "chatbot") && !asks(last)) return out;
   const closed = think?.on === false ? "<|END_THINKING|>" : "";
   return `${out}${start}<|CHATBOT_TOKEN|><|START_THINKING|>${closed}`;
 };

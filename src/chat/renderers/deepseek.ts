@@ -1,5 +1,5 @@
 /** DeepSeek V3.1. */
-import type { Tool } from "../messages.ts";
+import type { ChatMessage, Tool } from "../messages.ts";
 import { jsonText, orderedArguments, parametersMembers } from "./json.ts";
 import { lastUser, type Renderer } from "./turns.ts";
 
@@ -24,37 +24,43 @@ Where:
 `;
 }
 
+function asks({ toolCalls = [] }: ChatMessage): boolean {
+  return toolCalls.length > 0;
+}
+
+/** What stands before the end of inline thoughts is cut, but not beside calls or behind a tool's answer. */
+function spoken(message: ChatMessage, afterTool: boolean): string {
+  const { content, toolCalls = [] } = message;
+  if (asks(message)) {
+    const calls = toolCalls.map(({ function: fn }) => {
+      const values = jsonText(orderedArguments(fn.arguments));
+      return `<｜tool▁call▁begin｜>${fn.name}<｜tool▁sep｜>${values}<｜tool▁call▁end｜>`;
+    });
+    return `${content}<｜tool▁calls▁begin｜>${calls.join("")}<｜tool▁calls▁end｜>`;
+  }
+  const end = content.indexOf("</think>");
+  return end < 0 || afterTool ? content : content.slice(end + "</think>".length);
+}
+
 export const deepseek31: Renderer = ({ messages, tools, think }) => {
   const thinks = think?.on === true;
   const query = lastUser(messages);
   const system = messages.filter(({ role }) => role === "system").map(({ content }) => content);
   let out = `<｜begin▁of▁sentence｜>${system.join("\n\n")}`;
   if (tools.length > 0) out += toolsText(tools);
-  let afterUser = false;
-  for (const [i, { role, content, toolCalls = [] }] of messages.entries()) {
-    if (role === "user") {
-      out += `<｜User｜>${content}`;
-      afterUser = true;
-    } else if (role === "tool") {
-      out += `<｜tool▁output▁begin｜>${content}<｜tool▁output▁end｜>`;
-      afterUser = false;
-    } else if (role === "assistant") {
-      if (afterUser) {
-        const current = thinks && i > query && tools.length === 0;
-        out += `<｜Assistant｜>${current ? "<think>" : "</think>"}`;
+  let previous: string | undefined;
+  for (const [i, message] of messages.entries()) {
+    const { role, content } = message;
+    if (role === "user") out += `<｜User｜>${content}`;
+    else if (role === "tool") out += `<｜tool▁output▁begin｜>${content}<｜tool▁output▁end｜>`;
+    else if (role === "assistant") {
+      if (previous === "user") {
+        const shows = thinks && i > query && message.thinking && !asks(message);
+        out += `<｜Assistant｜>${shows ? "<think>" : "</think>"}`;
       }
-      const end = content.indexOf("</think>");
-      out += end < 0 ? content : content.slice(end + "</think>".length);
-      if (toolCalls.length > 0) {
-        const calls = toolCalls.map(({ function: fn }) => {
-          const values = jsonText(orderedArguments(fn.arguments));
-          return `<｜tool▁call▁begin｜>${fn.name}<｜tool▁sep｜>${values}<｜tool▁call▁end｜>`;
-        });
-        out += `<｜tool▁calls▁begin｜>${calls.join("")}<｜tool▁calls▁end｜>`;
-      }
-      out += "<｜end▁of▁sentence｜>";
-      afterUser = false;
-    }
+      out += `${spoken(message, previous === "tool")}<｜end▁of▁sentence｜>`;
+    } else continue;
+    previous = role;
   }
-  return afterUser ? `${out}<｜Assistant｜>${thinks ? "<think>" : "</think>"}` : out;
+  return previous === "user" ? `${out}<｜Assistant｜>${thinks ? "<think>" : "</think>"}` : out;
 };

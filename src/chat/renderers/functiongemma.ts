@@ -7,8 +7,8 @@ import type { Renderer } from "./turns.ts";
 const style: LooseStyle = { text: (text) => `<escape>${text}<escape>`, nil: "<nil>" };
 
 function declaration({ function: fn }: Tool): string {
-  const { properties = {}, required, type } = fn.parameters ?? {};
-  const described = Object.entries(properties).map(([key, property]) => [
+  const { properties, required, type } = fn.parameters ?? {};
+  const described = Object.entries(properties ?? {}).map(([key, property]) => [
     key,
     {
       description: property.description ?? "",
@@ -18,9 +18,15 @@ function declaration({ function: fn }: Tool): string {
   const parameters = {
     properties: described.length > 0 ? Object.fromEntries(described) : undefined,
     required: required && required.length > 0 ? required : undefined,
-    type: type?.toUpperCase(),
+    type: type?.toUpperCase() || undefined,
   };
-  const text = looseMembers({ description: fn.description ?? "", parameters }, style);
+  const text = looseMembers(
+    {
+      description: fn.description ?? "",
+      parameters: properties || type ? parameters : undefined,
+    },
+    style,
+  );
   return `<start_function_declaration>declaration:${fn.name}${text}<end_function_declaration>`;
 }
 
@@ -33,37 +39,49 @@ function calls(message: ChatMessage): string {
     .join("");
 }
 
-/** The tool that a result is of: as it says, or the call at the same place. */
+/** The tool that a result is of: the call at the same place. */
 function toolOf(messages: readonly ChatMessage[], index: number): string {
-  const named = messages[index]?.toolName;
-  if (named) return named;
-  let first = index;
-  while (messages[first - 1]?.role === "tool") first--;
-  return messages[first - 1]?.toolCalls?.[index - first]?.function.name ?? "";
+  const asks = ({ toolCalls = [] }: ChatMessage) => toolCalls.length > 0;
+  const caller = messages.slice(0, index).findLastIndex(asks);
+  if (caller < 0) return "";
+  const place = messages.slice(caller + 1, index).filter(({ role }) => role === "tool").length;
+  return messages[caller]?.toolCalls?.[place]?.function.name ?? "";
 }
 
-export const functiongemma: Renderer = ({ messages, tools }) => {
-  const first = messages[0]?.role === "system" ? messages[0] : undefined;
-  const offered =
-    tools.length > 0
-      ? `You can do function calling with the following functions:${tools.map(declaration).join("")}`
-      : "";
-  const parts = [first?.content.trim() ?? "", offered].filter((part) => part !== "");
-  let out = "<bos>";
-  if (parts.length > 0) out += `<start_of_turn>developer\n${parts.join("\n")}<end_of_turn>\n`;
+const offer = "You can do function calling with the following functions:";
+
+function head(given: string, tools: readonly Tool[]): string {
+  if (given === "" && tools.length === 0) return "";
+  const rules = given.trim();
+  const offered = rules === offer || tools.length === 0 ? "" : offer;
+  const gap = given !== "" && tools.length > 0 ? "\n" : "";
+  const text = `${rules}${gap}${offered}${tools.map(declaration).join("")}`;
+  return `<start_of_turn>developer\n${text}<end_of_turn>\n`;
+}
+
+/** What was written last decides how the next message begins. */
+type Last = "call" | "response" | undefined;
+
+export const functiongemma: Renderer = ({ messages: all, tools }) => {
+  const led = all[0]?.role === "system" || all[0]?.role === "developer";
+  const messages = led ? all.slice(1) : all;
+  let out = `<bos>${head(led ? (all[0]?.content ?? "") : "", tools)}`;
+  let last: Last;
   for (const [i, message] of messages.entries()) {
-    if (message === first) continue;
+    const { role } = message;
     const content = message.content.trim();
-    if (message.role === "tool") {
+    if (role === "tool") {
+      if (last !== "call") out += "<start_function_response>";
       const name = toolOf(messages, i);
-      out += `<start_function_response>response:${name}{${style.text(content)}}<end_function_response>`;
-      continue;
-    }
-    const role = message.role === "assistant" ? "model" : message.role;
-    // What follows a tool's answer goes on in the same turn.
-    if (messages[i - 1]?.role !== "tool") out += `<start_of_turn>${role}\n`;
-    out += `${content}${calls(message)}`;
-    if (messages[i + 1]?.role !== "tool") out += "<end_of_turn>\n";
+      out += `response:${name}{${style.text(message.content)}}<end_function_response>`;
+      last = "response";
+    } else if (role === "assistant" || role === "user") {
+      // What follows a tool's answer goes on in the same turn.
+      if (last !== "response") out += `<start_of_turn>${role === "user" ? role : "model"}\n`;
+      const call = role === "assistant" ? calls(message) : "";
+      last = call !== "" && messages[i + 1]?.role === "tool" ? "call" : undefined;
+      out += `${content}${call}${last === "call" ? "<start_function_response>" : "<end_of_turn>\n"}`;
+    } else out += `<start_of_turn>${role}\n${content}<end_of_turn>\n`;
   }
-  return messages.at(-1)?.role === "tool" ? out : `${out}<start_of_turn>model\n`;
+  return last === "response" ? out : `${out}<start_of_turn>model\n`;
 };

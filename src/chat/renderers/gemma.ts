@@ -1,9 +1,8 @@
 /** Gemma 4: turns with strings marked by `<|"|>`; a tool's round is one turn of the model. */
-import type { ChatMessage, Tool, ToolProperty } from "../messages.ts";
-import { typesOf } from "./json.ts";
-import { ImageMarkers, lastUser, type Renderer } from "./turns.ts";
-
-const quote = (text: string) => `<|"|>${text}<|"|>`;
+import type { ChatMessage } from "../messages.ts";
+import { declaration, quote } from "./gemma-tools.ts";
+import { byBytes } from "./json.ts";
+import { ImageMarkers, lastUser, looseNumber, type Renderer } from "./turns.ts";
 
 /** How text and nothing are written. */
 export interface LooseStyle {
@@ -18,63 +17,16 @@ function looseValue(value: unknown, style: LooseStyle): string {
   if (typeof value === "string") return style.text(value);
   if (Array.isArray(value)) return `[${value.map((item) => looseValue(item, style)).join(",")}]`;
   if (value === null || value === undefined) return style.nil;
-  if (typeof value !== "object") return JSON.stringify(value);
+  if (typeof value === "number") return looseNumber(value);
+  if (typeof value !== "object") return String(value);
   return looseMembers(value as Record<string, unknown>, style);
 }
 
 export function looseMembers(values: Readonly<Record<string, unknown>>, style: LooseStyle): string {
   const keys = Object.keys(values)
     .filter((key) => values[key] !== undefined)
-    .sort();
+    .sort(byBytes);
   return `{${keys.map((key) => `${key}:${looseValue(values[key], style)}`).join(",")}}`;
-}
-
-/** Types in capitals, several as a list of Python's. */
-function typeText(property: ToolProperty): string | undefined {
-  const own = typesOf(property);
-  const types = own.length > 0 ? own : (property.anyOf ?? []).flatMap(typesOf);
-  const capitals = types.map((type) => type.toUpperCase());
-  return capitals.length > 1 ? `['${capitals.join("', '")}']` : capitals[0];
-}
-
-/** A schema inside a list's, where any keyword may stand. */
-function itemsMembers(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => {
-      if (key === "type" && typeof item === "string") return [key, item.toUpperCase()];
-      return [key, itemsMembers(item)];
-    }),
-  );
-}
-
-function propertyMembers(property: ToolProperty): Record<string, unknown> {
-  const isText = typesOf(property).length === 1 && typesOf(property)[0] === "string";
-  return {
-    description: property.description || undefined,
-    enum: isText && property.enum?.length ? property.enum : undefined,
-    items: property.items === undefined ? undefined : itemsMembers(property.items),
-    properties: property.properties && propertiesMembers(property.properties),
-    required: property.required?.length ? property.required : undefined,
-    type: typeText(property),
-  };
-}
-
-function propertiesMembers(properties: Readonly<Record<string, ToolProperty>>) {
-  return Object.fromEntries(
-    Object.entries(properties).map(([key, property]) => [key, propertyMembers(property)]),
-  );
-}
-
-function declaration({ function: fn }: Tool): string {
-  const { properties = {}, required, type } = fn.parameters ?? {};
-  const parameters = {
-    properties: Object.keys(properties).length > 0 ? propertiesMembers(properties) : undefined,
-    required: required && required.length > 0 ? required : undefined,
-    type: type?.toUpperCase(),
-  };
-  const text = looseMembers({ description: fn.description ?? "", parameters }, marked);
-  return `<|tool>declaration:${fn.name}${text}<tool|>`;
 }
 
 function calls(message: ChatMessage): string {
@@ -86,10 +38,82 @@ function calls(message: ChatMessage): string {
     .join("");
 }
 
-function response(message: ChatMessage, images: ImageMarkers): string {
-  const content = images.mark(message, " ").trim();
-  const name = message.toolName || "unknown";
-  return `<|tool_response>response:${name}{value:${quote(content)}}<tool_response|>`;
+function responses(
+  { toolCalls = [] }: ChatMessage,
+  answers: readonly ChatMessage[],
+  images: ImageMarkers,
+): string {
+  return answers
+    .map((answer) => {
+      const asked = toolCalls.find(({ id }) => id && id === answer.toolCallId);
+      const name = asked?.function.name ?? (answer.toolName || "unknown");
+      const value = quote(images.spaced(answer));
+      return `<|tool_response>response:${name}{value:${value}}<tool_response|>`;
+    })
+    .join("");
+}
+
+/** Without the channels of thoughts that a text spells out; what follows an open one is lost. */
+function withoutChannels(text: string): string {
+  return text.replace(/<\|channel>[\s\S]*?(?:<channel\|>|$)/g, "").trim();
+}
+
+function contentOf(message: ChatMessage, images: ImageMarkers): string {
+  const { role, content } = message;
+  const text = role === "assistant" ? withoutChannels(content) : content.trim();
+  return images.spaced({ ...message, content: text });
+}
+
+/** A message together with the tools' answers behind it. */
+interface Turn {
+  readonly message: ChatMessage;
+  readonly answers: readonly ChatMessage[];
+  readonly afterLastQuestion: boolean;
+}
+
+/** Answers of tools that nobody asked for are left out. */
+function turnsOf(messages: readonly ChatMessage[]): Turn[] {
+  const query = lastUser(messages);
+  return messages.flatMap((message, i) => {
+    if (message.role === "tool") return [];
+    const asks = (message.toolCalls ?? []).length > 0;
+    const rest = messages.slice(i + 1);
+    const end = rest.findIndex(({ role }) => role !== "tool");
+    const answers = asks ? rest.slice(0, end < 0 ? rest.length : end) : [];
+    return [{ message, answers, afterLastQuestion: i > query }];
+  });
+}
+
+/** How the text behind the last turn goes on. */
+type Ending = "asked" | "answered" | "said";
+
+function endingOf({ message, answers }: Turn): Ending {
+  if (answers.length > 0) return "answered";
+  return (message.toolCalls ?? []).length > 0 ? "asked" : "said";
+}
+
+/** `before` and `next` are the turns around; neighbours of the model make one turn. */
+function turnText(
+  turn: Turn,
+  before: Turn | undefined,
+  next: Turn | undefined,
+  images: ImageMarkers,
+) {
+  const { message, answers, afterLastQuestion } = turn;
+  const ending = endingOf(turn);
+  const isModel = message.role === "assistant";
+  const joins = isModel && before?.message.role === "assistant";
+  let out = joins ? "" : `<|turn>${isModel ? "model" : message.role}\n`;
+  if (isModel && message.thinking && afterLastQuestion) {
+    out += `<|channel>thought\n${message.thinking}\n<channel|>`;
+  }
+  out += calls(message) + responses(message, answers, images);
+  const content = contentOf(message, images);
+  out += content;
+  if (ending === "asked") return `${out}<|tool_response>`;
+  const goesOn = isModel && next?.message.role === "assistant";
+  const waits = ending === "answered" && content.trim() === "" && next === undefined;
+  return goesOn || waits ? out : `${out}<turn|>\n`;
 }
 
 /** `closesThinking`: an empty channel of thoughts stands for no thinking, as large models want it. */
@@ -97,41 +121,21 @@ export function gemma4(closesThinking: boolean): Renderer {
   return ({ messages, tools, think }) => {
     const thinks = think?.on === true;
     const images = new ImageMarkers();
-    const query = lastUser(messages);
-    const system = messages[0]?.role === "system" ? messages[0] : undefined;
+    const led = messages[0]?.role === "system" || messages[0]?.role === "developer";
     let out = "<bos>";
-    if (system !== undefined || tools.length > 0 || thinks) {
-      const text = `${thinks ? "<|think|>\n" : ""}${system?.content.trim() ?? ""}`;
+    if (led || tools.length > 0 || thinks) {
+      const rules = led ? (messages[0]?.content.trim() ?? "") : "";
+      const text = `${thinks ? "<|think|>\n" : ""}${rules}`;
       out += `<|turn>system\n${text}${tools.map(declaration).join("")}<turn|>\n`;
     }
-    let open = false;
-    for (let i = system === undefined ? 0 : 1; i < messages.length; i++) {
-      const message = messages[i];
-      if (message === undefined) break;
-      if (message.role !== "assistant") {
-        if (open) out += "<turn|>\n";
-        open = false;
-        const content = images.mark(message, " ").trim();
-        out += `<|turn>${message.role}\n${content}<turn|>\n`;
-        continue;
-      }
-      if (!open) out += "<|turn>model\n";
-      const thought = message.thinking ?? "";
-      if (i > query && thought !== "") out += `<|channel>thought\n${thought}\n<channel|>`;
-      out += calls(message);
-      const asked = (message.toolCalls ?? []).length > 0;
-      let answered = false;
-      for (let next = messages[i + 1]; next?.role === "tool"; next = messages[++i + 1]) {
-        out += response(next, images);
-        answered = true;
-      }
-      const content = message.content.trim();
-      out += content;
-      // The turn goes on with the model's next message.
-      open = (asked && answered) || messages[i + 1]?.role === "assistant";
-      if (!open) out += "<turn|>\n";
+    const turns = turnsOf(led ? messages.slice(1) : messages);
+    for (const [i, turn] of turns.entries()) {
+      out += turnText(turn, turns[i - 1], turns[i + 1], images);
     }
-    if (open) return thinks ? `${out}<|channel>thought\n` : out;
+    const last = turns.at(-1);
+    const ending = last === undefined ? "said" : endingOf(last);
+    if (ending === "asked") return out;
+    if (ending === "answered") return thinks ? `${out}<|channel>thought\n` : out;
     return `${out}<|turn>model\n${closesThinking && !thinks ? "<|channel>thought\n<channel|>" : ""}`;
   };
 }

@@ -9,16 +9,20 @@ function today(): string {
   return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
 }
 
+const style = { spaced: true, plain: true } as const;
+
 function schema(tool: Tool): string {
   const { name, description = "" } = tool.function;
-  const parameters = jsonText(parametersMembers(tool), { spaced: true });
-  return `{"name": ${JSON.stringify(name)}, "description": ${JSON.stringify(description)}, "parameters": ${parameters}}`;
+  return jsonText({ name, description, parameters: parametersMembers(tool) }, style);
+}
+
+/** What stands before the first dot of the tools' names. */
+function namespaces(tools: readonly Tool[]): string[] {
+  return [...new Set(tools.map((tool) => tool.function.name.split(".")[0] ?? ""))];
 }
 
 function toolsText(tools: readonly Tool[]): string {
-  const metadata = tools.map(
-    (tool) => `{"name": ${JSON.stringify(tool.function.name)}, "description": ""}`,
-  );
+  const metadata = namespaces(tools).map((name) => jsonText({ name, description: "" }, style));
   return `In this environment you have access to a set of tools you can use to answer the user's question.
 
 You can invoke a function by writing a "<atem:function_calls>" block like the following:
@@ -61,17 +65,38 @@ function strength({ think }: Conversation): string {
 
 function system(given: string, conversation: Conversation): string {
   const { tools } = conversation;
-  const names = tools.map((tool) => ` "${tool.function.name}.*",`).join("");
+  const names = namespaces(tools)
+    .map((name) => ` "${name}.*",`)
+    .join("");
   const offered = tools.length > 0 ? toolsText(tools) : "";
-  return `<|start|>system<|message|>${given}\n\nReasoning strength: ${strength(conversation)}.\n\n${offered}# Valid recipients: "self",${names} "user".<|eot|>`;
+  const told = /reasoning strength/i.test(given);
+  const strengthText = told ? "" : `\n\nReasoning strength: ${strength(conversation)}.`;
+  return `<|start|>system<|message|>${given}${strengthText}\n\n${offered}# Valid recipients: "self",${names} "user".<|eot|>`;
+}
+
+/** The model knows an effort under another name. */
+function inItsWords(text: string): string {
+  return text.replace(/(reasoning )(effort)/gi, (whole, first: string, second: string) => {
+    if (/^[Rr]easoning $/.test(first) && second === "effort") return `${first}strength`;
+    if (first === "Reasoning " && second === "Effort") return `${first}Strength`;
+    return first === "REASONING " && second === "EFFORT" ? `${first}STRENGTH` : whole;
+  });
+}
+
+/** The tool that a result is of: as it says, else the one that was called under its id. */
+function toolOf({ toolName, toolCallId }: ChatMessage, messages: readonly ChatMessage[]): string {
+  if (toolName || !toolCallId) return toolName ?? "";
+  const calls = messages.flatMap(({ toolCalls = [] }) => toolCalls);
+  return calls.findLast(({ id }) => id === toolCallId)?.function.name ?? toolCallId;
 }
 
 function argument(value: unknown): string {
   if (typeof value !== "object" || value === null) return bareValue(value);
-  return jsonText(sorted(value), { spaced: true, plain: true });
+  return jsonText(sorted(value), style);
 }
 
-function spoken(message: ChatMessage): string {
+/** `goesOn`: another message of the assistant follows. */
+function spoken(message: ChatMessage, content: string, goesOn: boolean): string {
   const parts: string[] = [];
   if (message.thinking) parts.push(`<|start|>assistant to=self<|message|>${message.thinking}`);
   for (const { function: fn } of message.toolCalls ?? []) {
@@ -83,10 +108,10 @@ function spoken(message: ChatMessage): string {
     );
   }
   const calls = (message.toolCalls ?? []).length > 0;
-  const text = message.content !== "" || parts.length === 0;
-  if (!calls && text) parts.push(`<|start|>assistant to=user<|message|>${message.content}`);
-  // Thinking alone does not end the turn.
-  const ends = calls || text;
+  const text = !calls && (content !== "" || parts.length === 0);
+  if (text) parts.push(`<|start|>assistant to=user<|message|>${content}`);
+  // Neither thinking alone nor a call before a further message ends the turn.
+  const ends = text || (calls && !goesOn);
   return parts
     .map((part, i) => part + (ends && i === parts.length - 1 ? "<|eot|>" : "<|eom|>"))
     .join("");
@@ -100,14 +125,16 @@ export const glimmer: Renderer = (conversation) => {
     const introduction = `You are a helpful AI assistant.\nKnowledge cutoff: 2026-01-04.\nCurrent date: ${today()}.`;
     out += system(introduction, conversation);
   }
-  for (const message of messages) {
-    const content = images.mark(message, " ");
-    const { role, toolName = "" } = message;
-    if (role === "system") out += system(content, conversation);
-    else if (role === "assistant") out += spoken(message);
-    else if (role === "tool") {
-      out += `<|start|>tool ${toolName}<|message|><tool_output name="${toolName}">\n${content}\n</tool_output><|eot|>`;
-    } else out += `<|start|>${role}<|message|>${content}<|eot|>`;
+  for (const [i, message] of messages.entries()) {
+    const content = images.spaced(message);
+    const { role } = message;
+    if (role === "system") out += system(inItsWords(content), conversation);
+    else if (role === "assistant") {
+      out += spoken(message, content, messages[i + 1]?.role === "assistant");
+    } else if (role === "tool") {
+      const name = toolOf(message, messages);
+      out += `<|start|>tool ${name}<|message|><tool_output name="${name}">\n${content}\n</tool_output><|eot|>`;
+    } else if (role === "user") out += `<|start|>user<|message|>${content}<|eot|>`;
   }
   return `${out}<|start|>assistant`;
 };

@@ -17,13 +17,13 @@ For each function call, output the function name and arguments within the follow
 <tool_call>{function-name}<arg_key>{arg-key-1}</arg_key><arg_value>{arg-value-1}</arg_value><arg_key>{arg-key-2}</arg_key><arg_value>{arg-value-2}</arg_value>...</tool_call>`;
 }
 
-function calls(message: ChatMessage, end = ""): string {
+function calls(message: ChatMessage, gap = ""): string {
   return (message.toolCalls ?? [])
     .map(({ function: fn }) => {
       const values = Object.entries(fn.arguments).map(
         ([key, value]) => `<arg_key>${key}</arg_key><arg_value>${plainValue(value)}</arg_value>`,
       );
-      return `<tool_call>${fn.name}${values.join("")}</tool_call>${end}`;
+      return `${gap}<tool_call>${fn.name}${values.join("")}</tool_call>`;
     })
     .join("");
 }
@@ -39,7 +39,7 @@ export const glm47: Renderer = ({ messages, tools, think }) => {
     } else if (role === "assistant") {
       const shown = thinking === "" ? "</think>" : `<think>${thinking}</think>`;
       out += `<|assistant|>${shown}${content}${calls(message)}`;
-    } else out += `<|${role}|>${content}`;
+    } else if (role === "user" || role === "system") out += `<|${role}|>${content}`;
   }
   return `${out}<|assistant|>${think?.on === false ? "</think>" : "<think>"}`;
 };
@@ -50,17 +50,17 @@ export const glmOcr: Renderer = ({ messages, tools, think }) => {
   let out = "[gMASK]<sop>";
   if (tools.length > 0) out += toolsText(tools);
   for (const [i, message] of messages.entries()) {
-    const content = images.mark(message, " ");
-    if (message.role === "tool") {
+    const { role, content, thinking = "" } = message;
+    if (role === "tool") {
       if (messages[i - 1]?.role !== "tool") out += "<|observation|>";
-      out += `\n<tool_response>\n${content}\n</tool_response>\n`;
-    } else if (message.role === "assistant") {
-      const text = content.trim();
-      out += `<|assistant|>\n<think>${message.thinking ?? ""}</think>\n`;
-      out += `${text}${text === "" ? "" : "\n"}${calls(message, "\n")}`;
-    } else if (message.role === "user") {
-      out += `<|user|>\n${content}${off ? "/nothink" : ""}`;
-    } else out += `<|${message.role}|>\n${content}\n`;
+      out += `\n<tool_response>\n${images.spaced(message)}\n</tool_response>\n`;
+    } else if (role === "assistant") {
+      const text = content === "" ? "" : `\n${content.trim()}`;
+      out += `<|assistant|>\n<think>${thinking.trim()}</think>${text}${calls(message, "\n")}\n`;
+    } else if (role === "user") {
+      const told = off && !content.endsWith("/nothink");
+      out += `<|user|>\n${images.spaced(message)}${told ? "/nothink" : ""}`;
+    } else if (role === "system") out += `<|system|>\n${content}\n`;
   }
   return `${out}<|assistant|>\n${off ? "<think></think>\n" : ""}`;
 };

@@ -2,7 +2,7 @@
  * JSON as the built-in renderers write it into prompts: members of tools in a fixed order, those of
  * other objects sorted, `<>&` escaped (template.md 1).
  */
-import { goJsonString } from "../../model/gojson.ts";
+import { goJson, goJsonString } from "../../model/gojson.ts";
 import type { Tool, ToolProperty } from "../messages.ts";
 
 type Members = Record<string, unknown>;
@@ -10,29 +10,51 @@ type Members = Record<string, unknown>;
 export interface JsonStyle {
   /** A blank behind `,` and `:`. */
   readonly spaced?: boolean;
-  /** `<`, `>` and `&` are left as they are. */
+  /** `<`, `>` and `&` are left as they are, but in members that `Escaped` holds. */
   readonly plain?: boolean;
+}
+
+/** Members that are escaped whatever the style: properties of tools, which the reference writes apart. */
+export class Escaped {
+  constructor(readonly members: Members) {}
+
+  toJSON(): Members {
+    return this.members;
+  }
+}
+
+function plainString(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u2028\u2029]/g,
+    (separator) => `\\u${separator.charCodeAt(0).toString(16)}`,
+  );
 }
 
 /** Text of a value; members keep their order, undefined ones are left out. */
 export function jsonText(value: unknown, style: JsonStyle = {}): string {
   const comma = style.spaced ? ", " : ",";
   const colon = style.spaced ? ": " : ":";
-  const text = (item: string) => (style.plain ? JSON.stringify(item) : goJsonString(item));
+  const text = (item: string) => (style.plain ? plainString(item) : goJsonString(item));
+  if (value instanceof Escaped) return jsonText(value.members, { ...style, plain: false });
   if (typeof value === "string") return text(value);
   if (Array.isArray(value)) return `[${value.map((item) => jsonText(item, style)).join(comma)}]`;
   if (typeof value === "object" && value !== null) {
     const members = Object.entries(value).filter(([, item]) => item !== undefined);
     return `{${members.map(([key, item]) => `${text(key)}${colon}${jsonText(item, style)}`).join(comma)}}`;
   }
-  return JSON.stringify(value ?? null);
+  return typeof value === "number" ? goJson(value) : JSON.stringify(value ?? null);
+}
+
+/** The order of keys: by their bytes. */
+export function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** The same value with the members of all its objects sorted. */
 export function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const entries = Object.entries(value).sort(([a], [b]) => byBytes(a, b));
   return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
 }
 
@@ -41,14 +63,21 @@ export function orderedArguments(values: Readonly<Members>): Members {
   return Object.fromEntries(Object.entries(values).map(([key, item]) => [key, sorted(item)]));
 }
 
+/** What is missing or null is left out. */
+function given(value: unknown): unknown {
+  return value === null ? undefined : sorted(value);
+}
+
 function some<T>(list: readonly T[] | undefined): readonly T[] | undefined {
   return list !== undefined && list.length > 0 ? list : undefined;
 }
 
 /** The types of a property: none, one, or several. */
 export function typesOf(property: ToolProperty): readonly string[] {
-  if (property.type === undefined) return [];
-  return typeof property.type === "string" ? [property.type] : property.type;
+  const type: string | readonly string[] | null | undefined = property.type;
+  if (type === undefined) return [];
+  // Go reads null into a text as the empty one.
+  return typeof type === "string" || type === null ? [type ?? ""] : type;
 }
 
 export function propertyMembers(property: ToolProperty): Members {
@@ -56,10 +85,10 @@ export function propertyMembers(property: ToolProperty): Members {
   return {
     anyOf: some(property.anyOf)?.map(propertyMembers),
     type: types.length > 1 ? types : types[0],
-    items: sorted(property.items),
+    items: given(property.items),
     description: property.description || undefined,
-    enum: some(property.enum),
-    properties: property.properties && propertiesMembers(property.properties),
+    enum: some(property.enum)?.map(sorted),
+    properties: property.properties ? propertiesMembers(property.properties) : undefined,
     required: some(property.required),
   };
 }
@@ -74,10 +103,12 @@ export function parametersMembers(tool: Tool): Members {
   const parameters = tool.function.parameters ?? {};
   return {
     type: parameters.type ?? "",
-    $defs: sorted(parameters.$defs),
-    items: sorted(parameters.items),
+    $defs: given(parameters.$defs),
+    items: given(parameters.items),
     required: some(parameters.required),
-    properties: propertiesMembers(parameters.properties ?? {}),
+    properties: parameters.properties
+      ? new Escaped(propertiesMembers(parameters.properties))
+      : null,
   };
 }
 
@@ -85,12 +116,13 @@ export function parametersMembers(tool: Tool): Members {
 export function toolMembers(tool: Tool): Members {
   return {
     type: tool.type ?? "",
-    items: sorted(tool.items),
+    items: given(tool.items),
     function: functionMembers(tool),
   };
 }
 
-function functionMembers(tool: Tool): Members {
+/** A tool's function; an empty description is left out. */
+export function functionMembers(tool: Tool): Members {
   return {
     name: tool.function.name,
     description: tool.function.description || undefined,

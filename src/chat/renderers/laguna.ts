@@ -2,15 +2,13 @@
 import type { ChatMessage, Tool } from "../messages.ts";
 import { jsonText, sorted } from "./json.ts";
 import { spacedTools } from "./qwen-vl.ts";
-import { opensAnswer, plainValue, type Renderer, splitInline } from "./turns.ts";
+import { plainValue, type Renderer } from "./turns.ts";
 
 const introduction =
   "You are a helpful, conversationally-fluent assistant made by Poolside. You are here to be helpful to users through natural language conversations.";
 
 function toolsList(tools: readonly Tool[]): string {
-  return `
-
-### Tools
+  return `### Tools
 
 You may call functions to assist with the user query.
 All available function signatures are listed below:
@@ -35,7 +33,7 @@ ${thoughts}<tool_call>function-name
 
 function argument(value: unknown): string {
   if (typeof value !== "object" || value === null) return plainValue(value);
-  return jsonText(sorted(value), { spaced: true, plain: true });
+  return jsonText(sorted(value), { spaced: true });
 }
 
 function calls(message: ChatMessage, gap: string): string {
@@ -56,12 +54,23 @@ function plainlySpoken(message: ChatMessage, thinks: boolean): string {
   return `${head}</think>${message.content}${calls(message, "")}`;
 }
 
+/** Thoughts and text of a message: its own thoughts, else those in tags within the text. */
+function parted(message: ChatMessage): { thought: string; text: string } {
+  const { content, thinking = "" } = message;
+  const parts = content.split("</think>");
+  const inline = parts.length > 1 ? (parts[0]?.split("<think>").at(-1) ?? "") : "";
+  return { thought: (thinking || inline).trim(), text: (parts.at(-1) ?? "").trim() };
+}
+
 function spoken(message: ChatMessage, gap: string): string {
-  const { thinking, content } = splitInline(message);
-  const thought = thinking.trim();
-  const text = content.trim();
+  const { thought, text } = parted(message);
   const head = thought === "" ? "" : `<think>${gap}${thought}${gap}`;
   return `${head}</think>${gap}${text}${text === "" ? "" : gap}${calls(message, gap)}`;
+}
+
+function saysNothing(message: ChatMessage): boolean {
+  const { thought, text } = parted(message);
+  return thought === "" && text === "" && (message.toolCalls ?? []).length === 0;
 }
 
 export const laguna = turns({ gap: "\n", tellsSyntax: true, goesOn: true });
@@ -80,11 +89,13 @@ function turns({ gap, tellsSyntax, goesOn }: Style): Renderer {
     const thinks = think?.on === true;
     const first = messages[0]?.role === "system" ? messages[0] : undefined;
     const given = first === undefined ? introduction : first.content.trimEnd();
-    const offered =
-      tools.length > 0 ? toolsList(tools) + (tellsSyntax ? callSyntax(thinks) : "") : "";
     let out = "〈|EOS|〉";
-    if (given !== "" || offered !== "") {
-      out += `<system>${gap}${gap}${given}${offered}${gap}</system>\n`;
+    if (given !== "" || tools.length > 0 || (thinks && !goesOn)) {
+      const offered = toolsList(tools) + (tellsSyntax ? callSyntax(thinks) : "");
+      const parts = [given, ...(tools.length > 0 ? [offered] : [])];
+      // Laguna has the blank line before its tools even where nothing stands above them.
+      const text = parts.filter((part) => part !== "" || gap !== "").join("\n\n");
+      out += `<system>${gap}${given === "" ? "" : gap}${text}${gap}</system>\n`;
     }
     for (const [i, message] of messages.entries()) {
       if (message === first) continue;
@@ -92,12 +103,15 @@ function turns({ gap, tellsSyntax, goesOn }: Style): Renderer {
       if (role === "assistant") {
         out += `<assistant>${gap}`;
         out += gap === "" ? plainlySpoken(message, thinks) : spoken(message, gap);
-        if (!(goesOn && opensAnswer(messages, i))) out += "</assistant>\n";
+        const open = goesOn && i === messages.length - 1 && !saysNothing(message);
+        if (!open) out += "</assistant>\n";
       } else if (role === "tool") {
         out += `<tool_response>${gap}${content}${gap}</tool_response>\n`;
-      } else out += `<${role}>${gap}${content}${gap}</${role}>\n`;
+      } else if (role === "user" || role === "system") {
+        out += `<${role}>${gap}${content}${gap}</${role}>\n`;
+      }
     }
-    if (goesOn && opensAnswer(messages, messages.length - 1)) return out;
+    if (goesOn && messages.at(-1)?.role === "assistant") return out;
     return `${out}<assistant>${gap}${thinks ? "<think>" : "</think>"}`;
   };
 }

@@ -1,37 +1,39 @@
 /** Nemotron 3: ChatML with calls as tags, values as Python prints them. */
-import type { ChatMessage } from "../messages.ts";
+import { goQuote } from "../../model/gojson.ts";
+import type { ChatMessage, Conversation } from "../messages.ts";
 import { jsonText, propertyMembers, sorted } from "./json.ts";
 import { toolsFoot, toolsHead } from "./qwen-xml.ts";
-import { type TagDialect, toolTags } from "./tool-tags.ts";
+import { type TagDialect, toolTags, written } from "./tool-tags.ts";
 import { bareValue, ImageMarkers, lastUser, type Renderer } from "./turns.ts";
 
-const style = { spaced: true } as const;
-
-const dialect: TagDialect = {
-  json: (value) => jsonText(value, style),
-  types: (names) => `['${names.join("', '")}']`,
-  members(property) {
-    const members = propertyMembers(property);
-    return [
-      ["enum", members.enum],
-      ["anyOf", members.anyOf],
-      ["items", members.items],
-      ["properties", members.properties],
-      ["required", members.required],
-    ];
-  },
-  foot: (required, definitions) => [
-    ["$defs", definitions],
-    ["required", required],
-  ],
-};
+/** JSON with blanks, texts quoted as Go quotes them. */
+function pythonJson(value: unknown): string {
+  if (typeof value === "string") return goQuote(value);
+  if (Array.isArray(value)) return `[${value.map(pythonJson).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return jsonText(value);
+  const members = Object.entries(value).filter(([, item]) => item !== undefined);
+  return `{${members.map(([key, item]) => `${goQuote(key)}: ${pythonJson(item)}`).join(", ")}}`;
+}
 
 function pythonValue(value: unknown): string {
   if (typeof value === "boolean") return value ? "True" : "False";
   if (value === null || value === undefined) return "None";
-  if (typeof value === "object") return jsonText(sorted(value), { ...style, plain: true });
+  if (typeof value === "object") return pythonJson(sorted(value));
   return bareValue(value);
 }
+
+const dialect: TagDialect = {
+  description: (text) => text.trim(),
+  types: (names) => `['${names.join("', '")}']`,
+  members(property) {
+    const { enum: values, anyOf, items, properties, required } = propertyMembers(property);
+    return written({ enum: values, anyOf, items, properties, required }, pythonJson);
+  },
+  foot: ({ $defs, items, required }) => [
+    ...written({ $defs, items }, pythonValue),
+    ...written({ required }, pythonJson),
+  ],
+};
 
 function calls(message: ChatMessage): string {
   return (message.toolCalls ?? [])
@@ -44,30 +46,60 @@ function calls(message: ChatMessage): string {
     .join("");
 }
 
-/** `compact`: the form of 3.5, without line breaks around thinking's end. */
-function spoken(message: ChatMessage, current: boolean, compact: boolean): string {
-  const end = message.content.lastIndexOf("</think>");
-  const content = end < 0 ? message.content : message.content.slice(end + "</think>".length);
-  const thinking = (message.thinking ?? "").trim();
+/** Text and thoughts of a message; `compact`: the form of 3.5, without line breaks around thinking's end. */
+function whole(message: ChatMessage, compact: boolean): string {
+  const { content, thinking } = message;
   const gap = compact ? "" : "\n";
-  const call = calls(message);
-  const head =
-    thinking === ""
-      ? "<think></think>"
-      : current
-        ? `<think>\n${thinking}${gap}</think>${gap}`
-        : `<think></think>${call === "" ? gap : ""}`;
-  const text = `${head}${content}`.trimEnd();
-  return call === "" ? text : `${text}\n${call}`;
+  if (thinking) return `<think>\n${thinking}${gap}</think>${gap}${content}`;
+  return /<\/?think>/.test(content) ? content : `<think></think>${content}`;
+}
+
+/** `past`: before the last question, where thoughts are left out. */
+function spoken(message: ChatMessage, past: boolean, compact: boolean): string {
+  const text = whole(message, compact);
+  const end = text.lastIndexOf("</think>");
+  const answer = end < 0 ? undefined : text.slice(end + "</think>".length);
+  if ((message.toolCalls ?? []).length === 0) {
+    const cut = past && answer !== undefined && text.includes("<think>");
+    return (cut ? `<think></think>${answer}` : text).trim();
+  }
+  const shown = past
+    ? `<think></think>${(answer ?? text.split("<think>")[0] ?? "").trim()}`
+    : text.trim();
+  return `${shown}\n${calls(message)}`;
+}
+
+/** Without the words that switch thinking, which 3.0 reads out of texts. */
+function withoutSwitches(text: string): string {
+  return text
+    .split("</think>")
+    .map((part) => part.replaceAll("/think", "").replaceAll("/no_think", ""))
+    .join("</think>");
+}
+
+/** Whether the answer is to begin with thoughts: as asked, or as the last such word says. */
+function thinksOn({ messages, think }: Conversation, compact: boolean): boolean {
+  let on = think?.on !== false;
+  if (compact) return on;
+  for (const { role, content } of messages) {
+    if (role !== "user" && role !== "system") continue;
+    if (content.replaceAll("</think>", "").includes("/think")) on = true;
+    else if (content.includes("/no_think")) on = false;
+  }
+  return on;
 }
 
 export function nemotron(compact: boolean): Renderer {
-  return ({ messages, tools, think }) => {
+  return (conversation) => {
+    const { messages, tools, think } = conversation;
     const images = new ImageMarkers();
     const query = lastUser(messages);
+    const efficient = compact && think?.named === true && think.level === "medium";
+    const effort = efficient ? "\n\n{reasoning effort: efficient}" : "";
     const first = messages[0]?.role === "system" ? messages[0] : undefined;
+    const given = first?.content ?? "";
     const parts = [
-      first?.content ?? "",
+      compact ? given : withoutSwitches(given),
       tools.length > 0
         ? `${toolsHead}${tools.map((tool) => toolTags(tool, dialect)).join("")}${toolsFoot}`
         : "",
@@ -75,21 +107,22 @@ export function nemotron(compact: boolean): Renderer {
     let out = `<|im_start|>system\n${parts.join("\n\n")}<|im_end|>\n`;
     for (const [i, message] of messages.entries()) {
       if (message === first) continue;
-      const content = images.mark(message, " ");
-      if (message.role === "tool") {
-        if (messages[i - 1]?.role !== "tool") out += "<|im_start|>user\n";
-        out += `<tool_response>\n${content}\n</tool_response>\n`;
+      const { role } = message;
+      if (role === "tool") {
+        const before = messages[i - 1];
+        if (before !== undefined && before !== first && before.role !== "tool")
+          out += "<|im_start|>user\n";
+        out += `<tool_response>\n${images.spaced(message)}\n</tool_response>\n`;
         if (messages[i + 1]?.role !== "tool") out += "<|im_end|>\n";
-      } else if (message.role === "assistant") {
-        out += `<|im_start|>assistant\n${spoken(message, i > query, compact)}<|im_end|>\n`;
-      } else {
-        const text = message.role === "user" && !compact ? content.trim() : content;
-        const efficient =
-          compact && i === query && think?.named === true && think.level === "medium";
-        const effort = efficient ? "\n\n{reasoning effort: efficient}" : "";
-        out += `<|im_start|>${message.role}\n${text}${effort}<|im_end|>\n`;
-      }
+      } else if (role === "assistant") {
+        out += `<|im_start|>assistant\n${spoken(message, i < query, compact)}<|im_end|>\n`;
+      } else if (role === "user" || role === "system") {
+        const text = images.spaced(message);
+        const shown = compact ? text : withoutSwitches(text).trim();
+        out += `<|im_start|>${role}\n${shown}${i === query ? effort : ""}<|im_end|>\n`;
+      } else out += `<|im_start|>${role}\n${message.content}<|im_end|>\n`;
     }
-    return `${out}<|im_start|>assistant\n${think?.on === false ? "<think></think>" : "<think>\n"}`;
+    const opening = thinksOn(conversation, compact) ? "<think>\n" : "<think></think>";
+    return `${out}<|im_start|>assistant\n${opening}`;
   };
 }

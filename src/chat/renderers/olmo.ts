@@ -1,7 +1,7 @@
 /** OLMo 3: ChatML with calls on lines, tools' answers from the `environment`. */
 import type { ChatMessage } from "../messages.ts";
-import { jsonText, sorted, toolMembers } from "./json.ts";
-import { opensAnswer, type Renderer } from "./turns.ts";
+import { byBytes, jsonText, sorted, toolMembers } from "./json.ts";
+import type { Renderer } from "./turns.ts";
 
 const introductions = {
   olmo3: "You are a helpful function-calling AI assistant.",
@@ -17,19 +17,34 @@ const withoutTools = "You do not currently have access to any functions. <functi
 function calls(message: ChatMessage): string {
   const lines = (message.toolCalls ?? []).map(({ function: fn }) => {
     const values = Object.keys(fn.arguments)
-      .sort()
+      .sort(byBytes)
       .map((key) => `${key}=${jsonText(sorted(fn.arguments[key]))}`);
     return `${fn.name}(${values.join(", ")})`;
   });
   return lines.length > 0 ? `<function_calls>${lines.join("\n")}</function_calls>` : "";
 }
 
+/** Names of the turns; messages of other roles are left out. */
+const turnOf: Readonly<Record<string, string>> = {
+  user: "user",
+  assistant: "assistant",
+  tool: "environment",
+};
+
+/** An assistant's text at the very end is left open. */
+function isOpen(messages: readonly ChatMessage[], index: number): boolean {
+  const { role, toolCalls = [] } = messages[index] ?? { role: "" };
+  return index === messages.length - 1 && role === "assistant" && toolCalls.length === 0;
+}
+
 function turns(messages: readonly ChatMessage[]): string {
   return messages
     .map((message, i) => {
-      const role = message.role === "tool" ? "environment" : message.role;
-      const end = opensAnswer(messages, i) ? "" : "<|im_end|>\n";
-      return `<|im_start|>${role}\n${message.content}${calls(message)}${end}`;
+      const name = turnOf[message.role];
+      if (name === undefined) return "";
+      const call = name === "assistant" ? calls(message) : "";
+      const end = isOpen(messages, i) ? "" : "<|im_end|>\n";
+      return `<|im_start|>${name}\n${message.content}${call}${end}`;
     })
     .join("");
 }
@@ -44,7 +59,7 @@ export function olmo3(introduction: keyof typeof introductions): Renderer {
       const list = tools.map((tool) => jsonText(toolMembers(tool), { spaced: true }));
       system += `<functions>[${list.join(", ")}]</functions>`;
     }
-    const goesOn = opensAnswer(messages, messages.length - 1) && messages.at(-1)?.content !== "";
+    const goesOn = isOpen(messages, messages.length - 1) && messages.at(-1)?.content !== "";
     const open = goesOn ? "" : "<|im_start|>assistant\n";
     return `<|im_start|>system\n${system}<|im_end|>\n${turns(messages)}${open}`;
   };

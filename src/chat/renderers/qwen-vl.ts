@@ -1,7 +1,7 @@
 /** Qwen3-VL: ChatML with calls as JSON. */
 import type { ChatMessage, Tool } from "../messages.ts";
 import { jsonText, orderedArguments, toolMembers } from "./json.ts";
-import { ImageMarkers, lastUser, opensAnswer, type Renderer } from "./turns.ts";
+import { ImageMarkers, lastQuery, opensAnswer, type Renderer } from "./turns.ts";
 
 const toolsHead = `# Tools
 
@@ -23,12 +23,12 @@ export function spacedTools(tools: readonly Tool[]): string {
 }
 
 /** Calls as JSON, one to a mark. */
-function calls(message: ChatMessage): string {
+function calls(message: ChatMessage, content: string): string {
   return (message.toolCalls ?? [])
     .map(({ function: fn }, i) => {
       const values = jsonText(orderedArguments(fn.arguments), { spaced: true });
-      const gap = i > 0 || message.content !== "" ? "\n" : "";
-      return `${gap}<tool_call>\n{"name": ${JSON.stringify(fn.name)}, "arguments": ${values}}\n</tool_call>`;
+      const gap = i > 0 || content !== "" ? "\n" : "";
+      return `${gap}<tool_call>\n{"name": "${fn.name}", "arguments": ${values}}\n</tool_call>`;
     })
     .join("");
 }
@@ -37,26 +37,26 @@ export function qwenVl(thinksByDefault: boolean): Renderer {
   return ({ messages, tools, think }) => {
     const thinks = think?.on ?? thinksByDefault;
     const images = new ImageMarkers();
-    const query = lastUser(messages);
-    let out = "";
-    let start = 0;
-    if (tools.length > 0) {
-      const system = messages[0]?.role === "system" ? `${messages[0].content}\n\n` : "";
-      if (messages[0]?.role === "system") start = 1;
-      out += `<|im_start|>system\n${system}${toolsHead}${spacedTools(tools)}${toolsFoot}<|im_end|>\n`;
-    }
+    const query = lastQuery(messages);
+    const first = messages[0]?.role === "system" ? messages[0] : undefined;
+    const parts = first === undefined ? [] : [first.content];
+    if (tools.length > 0) parts.push(`${toolsHead}${spacedTools(tools)}${toolsFoot}`);
+    let out = parts.length > 0 ? `<|im_start|>system\n${parts.join("\n\n")}<|im_end|>\n` : "";
     for (const [i, message] of messages.entries()) {
-      if (i < start) continue;
-      const content = images.mark(message, " ");
+      const content = images.spaced(message);
+      if (message === first) continue;
       if (message.role === "assistant") {
-        out += `<|im_start|>assistant\n${spoken(message, thinks && i > query, i === messages.length - 1)}`;
-        out += calls(message);
+        const thinking = thinks && i > query ? (message.thinking ?? "") : undefined;
+        out += `<|im_start|>assistant\n${spoken(thinking, content, i === messages.length - 1)}`;
+        out += calls(message, content);
         if (!opensAnswer(messages, i)) out += "<|im_end|>\n";
       } else if (message.role === "tool") {
         if (messages[i - 1]?.role !== "tool") out += "<|im_start|>user";
         out += `\n<tool_response>\n${content}\n</tool_response>`;
         if (messages[i + 1]?.role !== "tool") out += "<|im_end|>\n";
-      } else out += `<|im_start|>${message.role}\n${content}<|im_end|>\n`;
+      } else if (message.role === "user" || message.role === "system") {
+        out += `<|im_start|>${message.role}\n${content}<|im_end|>\n`;
+      }
     }
     if (messages.length > 0 && !opensAnswer(messages, messages.length - 1)) {
       out += `<|im_start|>assistant\n${thinks ? "<think>\n" : ""}`;
@@ -66,10 +66,9 @@ export function qwenVl(thinksByDefault: boolean): Renderer {
 }
 
 /** The content, with thinking in front where the model is still at the last question. */
-function spoken(message: ChatMessage, current: boolean, last: boolean): string {
-  const thinking = message.thinking ?? "";
-  if (!current || (!last && thinking === "")) return message.content;
+function spoken(thinking: string | undefined, content: string, last: boolean): string {
+  if (thinking === undefined || (!last && thinking === "")) return content;
   const trimmed = thinking.replace(/^\n+|\n+$/g, "");
-  const content = message.content.replace(/^\n+/, "");
-  return `<think>\n${trimmed}${message.content === "" ? "" : `\n</think>\n\n${content}`}`;
+  const text = content.replace(/^\n+/, "");
+  return `<think>\n${trimmed}${content === "" ? "" : `\n</think>\n\n${text}`}`;
 }

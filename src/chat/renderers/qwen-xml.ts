@@ -1,16 +1,16 @@
 /** Qwen3-Coder, Qwen3.5 and Ornith: ChatML with calls as tags. */
 import { InvalidRequestError } from "../../errors.ts";
-import type { ChatMessage, Conversation } from "../messages.ts";
-import { jsonText, propertiesMembers, propertyMembers, sorted } from "./json.ts";
+import type { ChatMessage, Conversation, Tool } from "../messages.ts";
+import { jsonText, propertyMembers, sorted } from "./json.ts";
 import { spacedTools } from "./qwen-vl.ts";
-import { type TagDialect, toolTags } from "./tool-tags.ts";
+import { type TagDialect, toolTags, written } from "./tool-tags.ts";
 import {
   bareValue,
   ImageMarkers,
-  lastUser,
+  isQuery,
+  lastQuery,
   opensAnswer,
   type Renderer,
-  splitInline,
 } from "./turns.ts";
 
 export const toolsHead = `# Tools
@@ -46,22 +46,16 @@ Reminder:
 </IMPORTANT>`;
 
 const dialect: TagDialect = {
-  json: (value) => jsonText(value),
+  description: (text) => text,
   types: (names) => jsonText(names),
   members(property) {
-    const members = propertyMembers(property);
-    return [
-      ["anyOf", members.anyOf],
-      ["items", members.items],
-      ["enum", members.enum],
-      ["properties", property.properties && sorted(propertiesMembers(property.properties))],
-      ["required", members.required],
-    ];
+    const { anyOf, items, enum: values, properties, required } = propertyMembers(property);
+    return written(
+      { anyOf, items, enum: values, properties: sorted(properties), required },
+      bareValue,
+    );
   },
-  foot: (required, definitions) => [
-    ["required", required],
-    ["$defs", definitions],
-  ],
+  foot: ({ items, required, $defs }) => written({ items, required, $defs }, bareValue),
 };
 
 /** One call as tags. */
@@ -73,7 +67,8 @@ function callTags(call: { name: string; arguments: Readonly<Record<string, unkno
 }
 
 export const qwenCoder: Renderer = ({ messages: all, tools }) => {
-  const system = all.find(({ role }) => role === "system")?.content ?? "";
+  const isRule = ({ role, content }: ChatMessage) => role === "system" && content !== "";
+  const system = all.find(isRule)?.content ?? "";
   const messages = all.filter(({ role }) => role !== "system");
   let out = "";
   if (system !== "" || tools.length > 0) {
@@ -96,7 +91,7 @@ export const qwenCoder: Renderer = ({ messages: all, tools }) => {
     const calls = message.toolCalls ?? [];
     if (calls.length > 0 && message.content !== "") out += "\n";
     out += calls.map(({ function: fn }) => `\n${callTags(fn)}`).join("");
-    if (!opensAnswer(messages, i)) out += "<|im_end|>\n";
+    if (calls.length > 0 || !opensAnswer(messages, i)) out += "<|im_end|>\n";
   }
   const open = messages.length > 0 && !opensAnswer(messages, messages.length - 1);
   return open ? `${out}<|im_start|>assistant\n` : out;
@@ -105,79 +100,113 @@ export const qwenCoder: Renderer = ({ messages: all, tools }) => {
 interface Qwen35Options {
   /** Thinking of earlier rounds is kept. */
   readonly keepsThinking: boolean;
-  /** Text that opens the system message. */
-  readonly preamble?: (conversation: Conversation) => string;
-  readonly needsUser?: boolean;
-  /** System messages are gathered in front. */
-  readonly gathersSystem?: boolean;
   /** Thinking in tags inside the content stays where it is. */
   readonly keepsInline?: boolean;
 }
 
-function spoken(message: ChatMessage, shown: boolean, keepsInline: boolean): string {
-  const { thinking, content } = keepsInline
-    ? { thinking: message.thinking ?? "", content: message.content }
-    : splitInline(message);
+/** Thoughts and text of a message: its own thoughts, else those in tags within the text. */
+function parted(message: ChatMessage, content: string, keepsInline: boolean): [string, string] {
+  const end = content.indexOf("</think>");
+  if (keepsInline || end < 0) return [(message.thinking ?? "").trim(), content];
+  const before = content.slice(0, end).split("<think>").at(-1) ?? "";
+  return [before.trim(), content.slice(end + "</think>".length).replace(/^\n+/, "")];
+}
+
+function spoken(
+  message: ChatMessage,
+  content: string,
+  shown: boolean,
+  keepsInline: boolean,
+): string {
+  const own = shown && (message.thinking ?? "") !== "";
+  const [thinking, text] = parted(message, content, keepsInline || own);
   const calls = (message.toolCalls ?? []).map(({ function: fn }) => callTags(fn)).join("\n");
-  const text = content.trim();
-  const gap = calls !== "" && text !== "" ? "\n\n" : "";
-  return `${shown ? `<think>\n${thinking.trim()}\n</think>\n\n` : ""}${text}${gap}${calls}`;
+  const gap = calls !== "" && text.trim() !== "" ? "\n\n" : "";
+  return `${shown ? `<think>\n${thinking}\n</think>\n\n` : ""}${text}${gap}${calls}`;
+}
+
+/** The system turn of Qwen3.5. */
+function rules({ messages, tools }: Conversation): string {
+  const first = messages[0]?.role === "system" ? messages[0] : undefined;
+  const system = first === undefined ? "" : new ImageMarkers().spaced(first).trim();
+  if (first === undefined && tools.length === 0) return "";
+  return systemTurn([toolsText(tools), system]);
+}
+
+function toolsText(tools: readonly Tool[]): string {
+  return tools.length > 0 ? `${toolsHead}${spacedTools(tools)}${toolsFoot}` : "";
+}
+
+function systemTurn(parts: readonly string[]): string {
+  return `<|im_start|>system\n${parts.filter((part) => part !== "").join("\n\n")}<|im_end|>\n`;
+}
+
+/** All turns but a system message in front, and the opening of the answer. */
+function turns({ messages, think }: Conversation, options: Qwen35Options): string {
+  const images = new ImageMarkers();
+  const query = lastQuery(messages);
+  let out = "";
+  for (const [i, message] of messages.entries()) {
+    const content = images.spaced(message).trim();
+    const { role } = message;
+    if (role === "assistant") {
+      const shown = options.keepsThinking || (i > query && think?.on !== false);
+      out += `<|im_start|>assistant\n${spoken(message, content, shown, options.keepsInline === true)}`;
+      if (!opensAnswer(messages, i)) out += "<|im_end|>\n";
+    } else if (role === "tool") {
+      if (messages[i - 1]?.role !== "tool") out += "<|im_start|>user";
+      out += `\n<tool_response>\n${content}\n</tool_response>`;
+      if (messages[i + 1]?.role !== "tool") out += "<|im_end|>\n";
+    } else if (role === "user" || (role === "system" && i > 0) || options.keepsInline === true) {
+      if (role !== "system" || i > 0) out += `<|im_start|>${role}\n${content}<|im_end|>\n`;
+    }
+  }
+  if (messages.length === 0 || opensAnswer(messages, messages.length - 1)) return out;
+  return `${out}<|im_start|>assistant\n<think>\n${think?.on === false ? "\n</think>\n\n" : ""}`;
 }
 
 export function qwen35(options: Qwen35Options): Renderer {
-  return (conversation) => {
-    const { messages, tools, think } = conversation;
-    if (options.needsUser === true) checkUser(messages);
-    const images = new ImageMarkers();
-    const query = lastUser(messages);
-    const isSystem = ({ role }: ChatMessage, i: number) =>
-      role === "system" && (i === 0 || options.gathersSystem === true);
-    const gathered = messages.filter(isSystem);
-    const preamble = options.preamble?.(conversation) ?? "";
-    const system = gathered.map(({ content }) => content.trim()).join("\n\n");
-    const parts = [
-      preamble,
-      tools.length > 0 ? `${toolsHead}${spacedTools(tools)}${toolsFoot}` : "",
-      system,
-    ].filter((part) => part !== "");
-    let out = "";
-    if (gathered.length > 0 || parts.length > 0) {
-      out += `<|im_start|>system\n${parts.join("\n\n")}<|im_end|>\n`;
-    }
-    for (const [i, message] of messages.entries()) {
-      if (isSystem(message, i)) continue;
-      const content = images.mark(message, " ").trim();
-      if (message.role === "assistant") {
-        const shown = options.keepsThinking || (i > query && think?.on !== false);
-        out += `<|im_start|>assistant\n${spoken(message, shown, options.keepsInline === true)}`;
-        if (!opensAnswer(messages, i)) out += "<|im_end|>\n";
-      } else if (message.role === "tool") {
-        if (messages[i - 1]?.role !== "tool") out += "<|im_start|>user";
-        out += `\n<tool_response>\n${content}\n</tool_response>`;
-        if (messages[i + 1]?.role !== "tool") out += "<|im_end|>\n";
-      } else out += `<|im_start|>${message.role}\n${content}<|im_end|>\n`;
-    }
-    if (messages.length > 0 && !opensAnswer(messages, messages.length - 1)) {
-      out += `<|im_start|>assistant\n<think>\n${think?.on === false ? "\n</think>\n\n" : ""}`;
-    }
-    return out;
-  };
+  return (conversation) => rules(conversation) + turns(conversation, options);
+}
+
+const isInstruction = ({ role }: ChatMessage) => role === "system" || role === "developer";
+
+/** Instructions of all places become one system message in front. */
+function gathered(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  const instructions = messages.filter(isInstruction);
+  const pictured = instructions.find(({ images = [] }) => images.length > 0);
+  if (pictured !== undefined) {
+    throw new InvalidRequestError(`${pictured.role} message cannot contain images`);
+  }
+  if (instructions.length === 0) return messages;
+  if (instructions.length === 1 && messages[0]?.role === "system") return messages;
+  const texts = instructions.map(({ content }) => content.trim()).filter((text) => text !== "");
+  const others = messages.filter((message) => !isInstruction(message));
+  return [{ role: "system", content: texts.join("\n\n") }, ...others];
 }
 
 function checkUser(messages: readonly ChatMessage[]): void {
   if (messages.length === 0) throw new InvalidRequestError("no messages provided");
-  if (lastUser(messages) < 0) throw new InvalidRequestError("no user query found in messages");
+  if (!messages.some(isQuery)) {
+    throw new InvalidRequestError("no user query found in messages");
+  }
 }
 
-const effort =
+const hard =
   "Reasoning effort is set to xhigh. Please think carefully through the task, validate key assumptions, consider plausible alternatives, and prioritize correctness, consistency, and clarity in the final answer.";
+const brief =
+  "Reasoning effort is set to low. Keep your thinking brief and focused, moving directly to the conclusion without unnecessary elaboration.";
 
-/** Qwen3.8 is told to think hard unless the caller chose otherwise. */
-export const qwen38 = qwen35({
-  keepsThinking: true,
-  needsUser: true,
-  gathersSystem: true,
-  keepsInline: true,
-  preamble: ({ think }) =>
-    think === undefined || think.level === "high" || think.level === "max" ? effort : "",
-});
+/** How hard Qwen3.8 is told to think; without the caller's choice, hard. */
+const efforts: Readonly<Record<string, string>> = { low: brief, high: hard, max: hard };
+
+export const qwen38: Renderer = (conversation) => {
+  const messages = gathered(conversation.messages);
+  checkUser(messages);
+  const { tools, think } = conversation;
+  const system = messages[0]?.role === "system" ? messages[0].content.trim() : "";
+  const effort = think === undefined ? hard : (efforts[think.level] ?? "");
+  const parts = [effort, toolsText(tools), system];
+  const head = parts.some((part) => part !== "") ? systemTurn(parts) : "";
+  return head + turns({ ...conversation, messages }, { keepsThinking: true, keepsInline: true });
+};

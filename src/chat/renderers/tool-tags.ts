@@ -1,31 +1,40 @@
 /** Tools as tags, which Qwen3-Coder and Nemotron 3 were trained on: alike but for order and spelling. */
 import type { Tool, ToolProperty } from "../messages.ts";
-import { sorted, typesOf } from "./json.ts";
+import { parametersMembers, typesOf } from "./json.ts";
 
-/** What is left out when it is undefined. */
-type Member = readonly [name: string, value: unknown];
+/** A member's name and text. */
+type Member = readonly [name: string, text: string];
+
+/** The texts of members; undefined ones are left out. */
+export function written(
+  members: Readonly<Record<string, unknown>>,
+  write: (value: unknown) => string,
+): Member[] {
+  return Object.entries(members)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, write(value)]);
+}
 
 export interface TagDialect {
-  json(value: unknown): string;
+  description(text: string): string;
   /** Several types of one parameter. */
   types(names: readonly string[]): string;
   /** Of a parameter, behind its description. */
   members(property: ToolProperty): readonly Member[];
   /** Behind all parameters. */
-  foot(required: readonly string[] | undefined, definitions: unknown): readonly Member[];
+  foot(parameters: ReturnType<typeof parametersMembers>): readonly Member[];
 }
 
-export function toolTags({ function: fn }: Tool, dialect: TagDialect): string {
-  const { properties = {}, required, $defs } = fn.parameters ?? {};
-  const needed = required && required.length > 0 ? required : undefined;
+export function toolTags(tool: Tool, dialect: TagDialect): string {
+  const { name, description, parameters } = tool.function;
   return (
-    `\n<function>\n<name>${fn.name}</name>` +
-    (fn.description ? `\n<description>${fn.description}</description>` : "") +
+    `\n<function>\n<name>${name}</name>` +
+    descriptionTag(description, dialect) +
     "\n<parameters>" +
-    Object.entries(properties)
-      .map(([name, property]) => parameterTags(name, property, dialect))
+    Object.entries(parameters?.properties ?? {})
+      .map(([key, property]) => parameterTags(key, property, dialect))
       .join("") +
-    tagged(dialect.foot(needed, sorted($defs)), dialect) +
+    tagged(dialect.foot(parametersMembers(tool))) +
     "\n</parameters>\n</function>"
   );
 }
@@ -36,15 +45,16 @@ function parameterTags(name: string, property: ToolProperty, dialect: TagDialect
   return (
     `\n<parameter>\n<name>${name}</name>` +
     (type === undefined ? "" : `\n<type>${type}</type>`) +
-    (property.description ? `\n<description>${property.description}</description>` : "") +
-    tagged(dialect.members(property), dialect) +
+    descriptionTag(property.description, dialect) +
+    tagged(dialect.members(property)) +
     "\n</parameter>"
   );
 }
 
-function tagged(members: readonly Member[], { json }: TagDialect): string {
-  return members
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `\n<${name}>${json(value)}</${name}>`)
-    .join("");
+function descriptionTag(text: string | undefined, dialect: TagDialect): string {
+  return text ? `\n<description>${dialect.description(text)}</description>` : "";
+}
+
+function tagged(members: readonly Member[]): string {
+  return members.map(([name, text]) => `\n<${name}>${text}</${name}>`).join("");
 }

@@ -1,5 +1,4 @@
 /** What several renderers need: positions in a conversation, markers of images, values as bare text. */
-import { goNumber } from "../../model/gojson.ts";
 import { printValue } from "../gotemplate/print.ts";
 import type { ChatMessage, Conversation } from "../messages.ts";
 import { jsonText, sorted } from "./json.ts";
@@ -10,6 +9,18 @@ export type Renderer = (conversation: Conversation) => string;
 /** Counts images through a conversation and writes their markers. */
 export class ImageMarkers {
   #next = 0;
+
+  /**
+   * As built-in renderers have it: a text with markers of its own stays as it is, and a blank parts
+   * markers in front from a text that begins with none.
+   */
+  spaced(message: ChatMessage): string {
+    if (message.content.includes("[img-")) {
+      this.#next += message.images?.length ?? 0;
+      return message.content;
+    }
+    return this.mark(message, /^[^\s\ufffd]/u.test(message.content) ? " " : "");
+  }
 
   /** Replaces each `[img]` in turn; the markers of further images go in front, `gap` behind them. */
   mark(message: ChatMessage, gap = ""): string {
@@ -29,6 +40,19 @@ export function lastUser(messages: readonly ChatMessage[]): number {
   return messages.findLastIndex(({ role }) => role === "user");
 }
 
+/** A user's message that is not just what a tool answered. */
+export function isQuery(message: ChatMessage): boolean {
+  if (message.role !== "user") return false;
+  const text = new ImageMarkers().spaced(message).trim();
+  return !(text.startsWith("<tool_response>") && text.endsWith("</tool_response>"));
+}
+
+/** Index of the last question, of the last message where nobody asks. */
+export function lastQuery(messages: readonly ChatMessage[]): number {
+  const index = messages.findLastIndex(isQuery);
+  return index < 0 ? messages.length - 1 : index;
+}
+
 /** The message opens the answer that the model is to go on with. */
 export function opensAnswer(messages: readonly ChatMessage[], index: number): boolean {
   return index === messages.length - 1 && messages[index]?.role === "assistant";
@@ -41,21 +65,13 @@ export function bareValue(value: unknown): string {
   return jsonText(sorted(value));
 }
 
-/** The same with numbers written plainly. */
-export function plainValue(value: unknown): string {
-  return typeof value === "number" ? goNumber(value) : bareValue(value);
+/** A number whole where 64 bits hold it, else as Go prints floats. */
+export function looseNumber(value: number): string {
+  const whole = Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63;
+  return whole ? BigInt(value).toString() : printValue(value);
 }
 
-/** Thinking that a message's content carries in tags: what stands inside, and what follows. */
-export function splitInline(message: ChatMessage): { thinking: string; content: string } {
-  const given = message.thinking ?? "";
-  const end = message.content.indexOf("</think>");
-  if (end < 0) return { thinking: given, content: message.content };
-  const before = message.content.slice(0, end);
-  const start = before.lastIndexOf("<think>");
-  const inline = start < 0 ? before : before.slice(start + "<think>".length);
-  const content = message.content.slice(
-    message.content.lastIndexOf("</think>") + "</think>".length,
-  );
-  return { thinking: given || inline, content };
+/** The same with numbers as in JSON. */
+export function plainValue(value: unknown): string {
+  return typeof value === "number" ? jsonText(value) : bareValue(value);
 }
