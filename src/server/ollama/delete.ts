@@ -1,6 +1,7 @@
 /** `DELETE /api/delete` (api.md 10.5). */
 import { Elysia } from "elysia";
 import { ModelNameError, ModelNotFoundError, ModelRequiredError } from "../../errors.ts";
+import { goQuote } from "../../model/gojson.ts";
 import { parseName } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
 import { referenceOf } from "../inference/lookup.ts";
@@ -9,7 +10,7 @@ import { DeleteBody } from "./schemas.ts";
 
 function remove({ store }: ServerDeps, body: DeleteBody): Response {
   const raw = body.model || body.name || "";
-  const invalid = () => new ModelNameError(`name ${JSON.stringify(raw)} is invalid`);
+  const invalid = () => new ModelNameError(`name ${goQuote(raw)} is invalid`);
   if (raw.trim() === "") throw new ModelRequiredError();
   let name = parseName(raw.trim());
   try {
