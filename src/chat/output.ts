@@ -114,3 +114,16 @@ export function balancedEnd(text: string, start: number): number {
   }
   return -1;
 }
+
+/** Places of the objects in a text that need not be JSON; brackets in its strings do not count. */
+export function* topObjects(text: string): Generator<{ start: number; end: number }> {
+  let depth = 0;
+  let start = 0;
+  let quoted = false;
+  for (const { 0: sign, index } of text.matchAll(/\\[\s\S]|["{}]/g)) {
+    if (sign === '"') quoted = !quoted;
+    else if (quoted) continue;
+    else if (sign === "{" && depth++ === 0) start = index;
+    else if (sign === "}" && depth > 0 && --depth === 0) yield { start, end: index + 1 };
+  }
+}

@@ -11,6 +11,7 @@ import {
   type ParsedCall,
   parseObject,
   partialMark,
+  topObjects,
 } from "./output.ts";
 
 export class ToolSplitter implements OutputParser {
@@ -92,21 +93,15 @@ export class ToolSplitter implements OutputParser {
         best = { name, at, end: at + name.length };
       }
     }
-    // A name that touches the end may still grow into a longer one.
-    const open = best !== undefined && best.end === this.#held.length;
-    const growing =
-      open && this.#names.some((name) => name !== best?.name && name.startsWith(best?.name ?? ""));
-    return growing && !last ? undefined : best;
+    if (best === undefined || last) return best;
+    // What reaches the end may still grow into a longer name.
+    const rest = this.#held.slice(best.at);
+    const grows = (name: string) => name.length > rest.length && name.startsWith(rest);
+    return this.#names.some(grows) ? undefined : best;
   }
 
   #arguments(name: string): { arguments: Record<string, unknown>; end: number } | undefined {
-    for (
-      let start = this.#held.indexOf("{");
-      start >= 0;
-      start = this.#held.indexOf("{", start + 1)
-    ) {
-      const end = balancedEnd(this.#held, start);
-      if (end < 0) return undefined;
+    for (const { start, end } of topObjects(this.#held)) {
       const object = parseObject(this.#held.slice(start, end));
       if (object === undefined) continue;
       const found = argumentsIn(object, name);
@@ -141,12 +136,13 @@ function callIn(
   name: string,
 ): Record<string, unknown> | undefined | "none" {
   if ("name" in object) return asObject(object.arguments) ?? asObject(object.parameters);
-  if (isObject(object[name])) return object[name];
+  const keyed = asObject(object[name]);
+  if (keyed !== undefined) return keyed;
   for (const value of Object.values(object)) {
     for (const item of Array.isArray(value) ? value : [value]) {
       if (!isObject(item)) continue;
       const nested = callIn(item, name);
-      if (nested !== "none" && nested !== undefined) return nested;
+      if (nested !== "none") return nested;
     }
   }
   return "none";

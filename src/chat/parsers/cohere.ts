@@ -1,6 +1,5 @@
 /** Command A: thinking, then texts and actions between marks (output-parsing.md 5 L). */
 import {
-  balancedEnd,
   firstMark,
   isObject,
   isPrefill,
@@ -10,6 +9,7 @@ import {
   type ParserSetup,
   parseObject,
   partialMark,
+  topObjects,
 } from "../output.ts";
 import type { NamedParser } from "./table.ts";
 
@@ -19,8 +19,10 @@ const textEnds = ["<|END_TEXT|>", "<|END_RESPONSE|>", "<|END_OF_TURN_TOKEN|>"];
 const action = ["<|START_ACTION|>", "<|END_ACTION|>"] as const;
 
 function callOf(value: unknown): ParsedCall[] {
-  if (!isObject(value) || typeof value.tool_name !== "string") return [];
-  return [{ name: value.tool_name, arguments: isObject(value.parameters) ? value.parameters : {} }];
+  if (!isObject(value)) return [];
+  const { tool_name: name = "", parameters } = value;
+  if (typeof name !== "string") return [];
+  return [{ name, arguments: isObject(parameters) ? parameters : {} }];
 }
 
 /** A list of calls or one; where the whole is no JSON, every object that is. */
@@ -29,14 +31,9 @@ function readAction(body: string): ParsedCall[] {
     const value: unknown = JSON.parse(body);
     return (Array.isArray(value) ? value : [value]).flatMap(callOf);
   } catch {
-    const calls: ParsedCall[] = [];
-    for (let at = body.indexOf("{"); at >= 0; at = body.indexOf("{", at)) {
-      const end = balancedEnd(body, at);
-      const object = end < 0 ? undefined : parseObject(body.slice(at, end));
-      calls.push(...callOf(object));
-      at = object === undefined ? at + 1 : end;
-    }
-    return calls;
+    return Array.from(topObjects(body), ({ start, end }) =>
+      callOf(parseObject(body.slice(start, end))),
+    ).flat();
   }
 }
 

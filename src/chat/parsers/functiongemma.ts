@@ -46,13 +46,11 @@ function members(text: string): Record<string, unknown> {
   return Object.fromEntries(entries);
 }
 
-/** Text that is no call at all is none; one without `call:` has no name. */
-function readCall(body: string): ParsedCall[] {
-  const open = body.indexOf("{");
-  const close = body.lastIndexOf("}");
-  if (open < 0 || close < open) return [];
-  const name = /call:([^{]*)$/.exec(body.slice(0, open))?.[1] ?? "";
-  return [{ name: name.trim(), arguments: members(body.slice(open + 1, close)) }];
+/** Text that is no call makes one without a name. */
+function readCall(body: string): ParsedCall {
+  const found = /call:([^{]+)\{([\s\S]*)\}/.exec(body);
+  const [, name = "", values = ""] = found ?? [];
+  return { name, arguments: members(values) };
 }
 
 export const functiongemma: NamedParser = {
@@ -65,7 +63,7 @@ export const functiongemma: NamedParser = {
         {
           open: "<start_function_call>",
           close: "<end_function_call>",
-          read: (body) => ({ calls: readCall(body) }),
+          read: (body) => ({ calls: [readCall(body)] }),
         },
       ],
       contentEnd: "marks vanish",

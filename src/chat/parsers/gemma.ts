@@ -37,7 +37,9 @@ function quoteLastValue(
   properties: Readonly<Record<string, ToolProperty>>,
 ): string | undefined {
   const found =
-    /^([\s\S]*[{,]\s*"?([\p{L}_$][\p{L}\p{N}_$.-]*)"?\s*:)\s*([^"{}[\]<]+?)\s*\}?\s*$/u.exec(text);
+    /^([\s\S]*[{,]\s*"?([\p{L}_$][\p{L}\p{N}_$.-]*)"?\s*:)\s*([^"'{}[\]<][^"{}[\]<]*?)\s*\}?\s*$/u.exec(
+      text,
+    );
   if (found === null) return undefined;
   const [, before = "", key = "", value = ""] = found;
   return properties[key]?.type === "string" ? `${before}${quote}${value}${quote}}` : undefined;
@@ -89,6 +91,7 @@ function layout({ tools, think, lastMessage }: ParserSetup, thinks: boolean): La
       // After a tool's result the model goes on thinking without opening the channel again.
       starts: on && lastMessage?.role === "tool" ? "inside" : "anywhere",
       keepsLeadingSpace: true,
+      keepsEnd: true,
       repeats: true,
       label: "thought\n",
       dropped: !on,

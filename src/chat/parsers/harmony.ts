@@ -17,6 +17,7 @@ import type { NamedParser } from "./table.ts";
 const start = "<|start|>";
 const message = "<|message|>";
 const end = "<|end|>";
+const channelMark = "<|channel|>";
 
 const builtIn = new Set(["browser.open", "browser.search", "browser.find", "python"]);
 
@@ -47,17 +48,18 @@ class HarmonyParser implements OutputParser {
   readonly #names: ReadonlyMap<string, string>;
   #state: "between" | "header" | "body" = "header";
   #target: Target = "content";
-  #held = "";
+  /** The output goes on behind a header's first words. */
+  #held = "assistant";
   #recipient = "";
   #call = "";
 
   constructor({ tools, lastMessage }: ParserSetup) {
     this.#names = new Map([...harmonyNames(tools)].map(([name, shown]) => [shown, name]));
-    if (isPrefill(lastMessage)) this.#state = "body";
-    else if (lastMessage?.role === "assistant" && (lastMessage.thinking ?? "") !== "") {
-      this.#state = "body";
-      this.#target = "thinking";
-    }
+    const thought = lastMessage?.role === "assistant" && (lastMessage.thinking ?? "") !== "";
+    if (!isPrefill(lastMessage) && !thought) return;
+    this.#held = "";
+    this.#state = "body";
+    if (!isPrefill(lastMessage)) this.#target = "thinking";
   }
 
   add(text: string, last: boolean): Output {
@@ -99,11 +101,19 @@ class HarmonyParser implements OutputParser {
     return { mark: start, next: "header" };
   }
 
+  /** A header's words: a role, a recipient at once behind it or in its place, and the channel anywhere. */
   #readHeader(text: string): void {
-    const header = text.slice(text.lastIndexOf(start) + 1);
-    const channel = /<\|channel\|>\s*([^\s<]*)/.exec(header)?.[1] ?? "";
-    const recipient = /(?:^|\s)to=([^\s<]+)/.exec(header)?.[1] ?? "";
-    if (recipient !== "" && channel !== "final") {
+    const [before = "", ...others] = text
+      .replace("<|constrain|>", " <|constrain|>")
+      .split(channelMark);
+    const after = others.join(channelMark);
+    const channel = /^\S*/.exec(after)?.[0] ?? "";
+    const words = `${before}${after.slice(channel.length)}`.trim().split(/\s+/);
+    const recipient = words
+      .slice(0, 2)
+      .find((word) => word.startsWith("to="))
+      ?.slice("to=".length);
+    if (recipient && (channel === "analysis" || channel === "commentary")) {
       this.#recipient = recipient;
       this.#target = "call";
     } else this.#target = channel === "analysis" ? "thinking" : "content";
@@ -130,6 +140,6 @@ class HarmonyParser implements OutputParser {
 export const harmony: NamedParser = {
   tools: true,
   thinking: true,
-  preserved: [start, end, message, "<|channel|>", "<|constrain|>"],
+  preserved: [start, end, message, channelMark, "<|constrain|>"],
   create: (setup) => new HarmonyParser(setup),
 };

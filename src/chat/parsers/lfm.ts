@@ -1,4 +1,5 @@
 /** LFM2: calls as a Python list between marks; thinking only when the output opens with it. */
+import { isPrefill } from "../output.ts";
 import type { Layout } from "./marked.ts";
 import { MarkedParser } from "./marked.ts";
 import { pythonList } from "./python-call.ts";
@@ -28,9 +29,9 @@ export const lfm2Thinking: NamedParser = {
   tools: true,
   thinking: true,
   preserved,
-  create: ({ think }) =>
+  create: ({ think, lastMessage }) =>
     new MarkedParser(
-      think?.on !== true
+      think?.on !== true || isPrefill(lastMessage)
         ? layout
         : {
             ...layout,

@@ -5,6 +5,7 @@
  */
 import {
   firstMark,
+  nothing,
   type Output,
   OutputParseError,
   type OutputParser,
@@ -51,6 +52,8 @@ export interface Layout {
     readonly trimsContent?: boolean;
     /** The opening mark counts more than once. */
     readonly repeats?: boolean;
+    /** What is held back is thinking when nothing follows. */
+    readonly keepsEnd?: boolean;
     /** Removed from the beginning of thinking. */
     readonly label?: string;
     /** Thinking is read but not given out. */
@@ -62,7 +65,7 @@ export interface Layout {
    * this is so for thinking too.
    */
   readonly contentEnd: "vanish" | "stay" | "marks vanish" | "space vanishes";
-  /** Marks that are dropped wherever they stand in content behind a section. */
+  /** Marks that are dropped, with white space around them, where they follow a section at once. */
   readonly ignored?: readonly string[];
   /** Marks that are dropped wherever they stand in content. */
   readonly stray?: readonly string[];
@@ -73,7 +76,7 @@ export interface Layout {
   /** White space after a section is content. */
   readonly keepsSpaceAfterSection?: boolean;
   /** What a step gave before an error is not lost with it. */
-  readonly keepsBeforeError?: boolean;
+  readonly keepsBeforeError?: "all" | "thinking";
 }
 
 type State = "start" | "thinking" | "content" | "section";
@@ -92,8 +95,8 @@ export class MarkedParser implements OutputParser {
   /** White space is dropped until something else comes. */
   #skipSpace = false;
   #thought = false;
-  /** A section was read. */
-  #called = false;
+  /** Nothing but white space and ignored marks came since the last section. */
+  #afterSection = false;
   /** White space that was dropped in front of the section. */
   #spaceBefore = "";
   #labelDone = false;
@@ -119,7 +122,10 @@ export class MarkedParser implements OutputParser {
         moved = this.#step(draft, last);
       }
     } catch (error) {
-      if (error instanceof OutputParseError && this.#layout.keepsBeforeError) error.before = draft;
+      const keeps = this.#layout.keepsBeforeError;
+      if (error instanceof OutputParseError && keeps !== undefined) {
+        error.before = keeps === "all" ? draft : { ...nothing, thinking: draft.thinking };
+      }
       throw error;
     }
     return draft;
@@ -177,8 +183,10 @@ export class MarkedParser implements OutputParser {
       this.#skipSpace = true;
       return true;
     }
-    const all = last && this.#layout.contentEnd === "space vanishes";
-    const certain = this.#certain(all ? [] : marks, thinking.keepsTrailingSpace !== true);
+    const keepsEnd = last && thinking.keepsEnd === true;
+    const all = keepsEnd || (last && this.#layout.contentEnd === "space vanishes");
+    const holdsSpace = thinking.keepsTrailingSpace !== true && !keepsEnd;
+    const certain = this.#certain(all ? [] : marks, holdsSpace);
     this.#giveThinking(draft, this.#held.slice(0, certain));
     this.#held = this.#held.slice(certain);
     return false;
@@ -196,10 +204,12 @@ export class MarkedParser implements OutputParser {
   #dropEcho(open: string, last: boolean): boolean {
     const text = this.#held.trimStart();
     if (text.startsWith(open)) {
-      this.#held = text.slice(open.length);
-      this.#skipSpace = true;
-      this.#held = this.#held.trimStart();
-    } else if (open.startsWith(text) && !last) return false;
+      this.#held = text.slice(open.length).trimStart();
+      this.#skipSpace = this.#held === "";
+    } else if (open.startsWith(text)) {
+      if (!last) return false;
+      if (this.#layout.contentEnd === "vanish") this.#held = "";
+    }
     this.#echo = false;
     return true;
   }
@@ -216,10 +226,10 @@ export class MarkedParser implements OutputParser {
 
   #read(draft: Draft, last: boolean): boolean {
     const { sections, thinking, stray = [] } = this.#layout;
-    const ignored = [...stray, ...(this.#called ? (this.#layout.ignored ?? []) : [])];
+    if (this.#afterSection && !this.#dropIgnored(last)) return false;
     const opens = sections.map(({ open }) => open);
     const mayThink = thinking?.repeats || (thinking?.starts === "anywhere" && !this.#thought);
-    const marks = [...opens, ...ignored, ...(mayThink && thinking?.open ? [thinking.open] : [])];
+    const marks = [...opens, ...stray, ...(mayThink && thinking?.open ? [thinking.open] : [])];
     const found = firstMark(this.#held, marks);
     if (found === undefined) {
       const { contentEnd, keepsSpaceBeforeSection = false } = this.#layout;
@@ -237,13 +247,29 @@ export class MarkedParser implements OutputParser {
     draft.content += shown;
     this.#spaceBefore = text.slice(shown.length);
     this.#held = this.#held.slice(found.at + found.mark.length);
-    if (ignored.includes(found.mark)) {
+    if (stray.includes(found.mark)) {
       this.#skipSpace = true;
       return true;
     }
     this.#section = sections.find(({ open }) => open === found.mark);
     if (this.#section === undefined) this.#enterThinking();
     else this.#state = "section";
+    return true;
+  }
+
+  /** False while the text may still become an ignored mark. */
+  #dropIgnored(last: boolean): boolean {
+    const { ignored = [] } = this.#layout;
+    for (;;) {
+      this.#held = this.#held.trimStart();
+      const mark = ignored.find((one) => this.#held.startsWith(one));
+      if (mark === undefined) break;
+      this.#held = this.#held.slice(mark.length);
+    }
+    const partial = ignored.some((one) => one.startsWith(this.#held));
+    if (partial && !last) return false;
+    if (partial) this.#held = "";
+    this.#afterSection = false;
     return true;
   }
 
@@ -263,7 +289,7 @@ export class MarkedParser implements OutputParser {
     const body = this.#held.slice(0, at);
     this.#held = this.#held.slice(at + (fixed ? close.length : 0));
     this.#state = "content";
-    this.#called = true;
+    this.#afterSection = this.#layout.ignored !== undefined;
     this.#skipSpace = this.#layout.keepsSpaceAfterSection !== true;
     this.#give(draft, section.read(body));
     return true;

@@ -1,5 +1,5 @@
 /** Ministral 3: `[TOOL_CALLS]name[ARGS]{json}`, thinking between `[THINK]` marks. */
-import { balancedEnd, OutputParseError, parseObject } from "../output.ts";
+import { OutputParseError, parseObject } from "../output.ts";
 import { MarkedParser } from "./marked.ts";
 import type { NamedParser } from "./table.ts";
 
@@ -9,13 +9,16 @@ const argsMark = "[ARGS]";
 function endOfCall(held: string): number | undefined {
   const args = held.indexOf(argsMark);
   if (args < 0) return undefined;
-  const rest = held.slice(args + argsMark.length);
-  const start = rest.search(/\S/);
-  if (start < 0) return undefined;
-  // Anything but an object is read at once, to say what is wrong with it.
-  if (rest[start] !== "{") return held.length;
-  const end = balancedEnd(rest, start);
-  return end < 0 ? undefined : args + argsMark.length + end;
+  let depth = 0;
+  const bracketsAndStrings = /"(?:[^"\\]|\\[\s\S])*"|"|[[\]{}]/g;
+  bracketsAndStrings.lastIndex = args + argsMark.length;
+  for (let found = bracketsAndStrings.exec(held); found; found = bracketsAndStrings.exec(held)) {
+    const [sign] = found;
+    if (sign === '"') return undefined; // a string is open
+    if (sign === "{" || sign === "[") depth++;
+    else if ((sign === "}" || sign === "]") && --depth === 0) return bracketsAndStrings.lastIndex;
+  }
+  return undefined;
 }
 
 export const ministral: NamedParser = {
@@ -42,6 +45,7 @@ export const ministral: NamedParser = {
         },
       ],
       contentEnd: "vanish",
+      keepsBeforeError: "all",
       keepsSpaceAfterSection: true,
       thinking: {
         open: "[THINK]",

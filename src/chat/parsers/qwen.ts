@@ -20,8 +20,10 @@ function layout(read: Section["read"], thinking?: Layout["thinking"]): Layout {
   };
 }
 
-const readJson: Section["read"] = (body) => ({ calls: [jsonCall(body.trim())] });
-const readNamelessJson: Section["read"] = (body) => ({ calls: [jsonCall(body.trim(), false)] });
+const readJson: Section["read"] = (body) => ({
+  calls: [jsonCall(body.trim(), { nameless: "empty function name" })],
+});
+const readNamelessJson: Section["read"] = (body) => ({ calls: [jsonCall(body.trim())] });
 
 function readXml({ tools }: ParserSetup): Section["read"] {
   return (body) => ({ calls: [xmlCall(body, tools)] });
@@ -92,5 +94,5 @@ export const qwen35: NamedParser = {
 
 export const nemotron3: NamedParser = {
   ...qwen35,
-  create: (setup) => new MarkedParser({ ...thinkingXml(setup), keepsBeforeError: true }),
+  create: (setup) => new MarkedParser({ ...thinkingXml(setup), keepsBeforeError: "thinking" }),
 };

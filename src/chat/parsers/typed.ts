@@ -1,22 +1,22 @@
 /** Values that a model wrote as bare text, made what the tool's schema says (output-parsing.md 5). */
 import type { Tool, ToolProperty } from "../messages.ts";
 import { isObject } from "../output.ts";
+import { typesOf as ownTypes } from "../renderers/json.ts";
 
-function typesOf(property: ToolProperty | undefined): string[] {
+function typesOf(property: ToolProperty | undefined): readonly string[] {
   if (property === undefined) return [];
-  if (property.anyOf !== undefined && property.anyOf.length > 0)
-    return property.anyOf.flatMap(typesOf);
-  if (typeof property.type === "string") return [property.type];
-  return [...(property.type ?? [])];
+  const { anyOf = [] } = property;
+  return anyOf.length > 0 ? anyOf.flatMap(ownTypes) : ownTypes(property);
 }
 
 function whole(text: string): number | undefined {
-  return /^[+-]?\d+$/.test(text) ? Number(text) : undefined;
+  // There is no negative zero among whole numbers.
+  return /^[+-]?\d+$/.test(text) ? Number(text) + 0 : undefined;
 }
 
 function decimal(text: string): number | undefined {
   if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return undefined;
-  const value = Number(text);
+  const value = Number(text) + 0;
   return Number.isFinite(value) ? value : undefined;
 }
 
@@ -68,6 +68,11 @@ export function typedValue(text: string, property: ToolProperty | undefined): un
     if (value !== undefined) return value;
   }
   return text;
+}
+
+/** The same of text between tags: a line break at its beginning and one at its end are not part of it. */
+export function parameterValue(text: string, property: ToolProperty | undefined): unknown {
+  return typedValue(text.replace(/^\n/, "").replace(/\n$/, ""), property);
 }
 
 /** The declared parameters of a tool; none for an undeclared one. */

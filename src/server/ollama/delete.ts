@@ -1,7 +1,6 @@
 /** `DELETE /api/delete` (api.md 10.5). */
 import { Elysia } from "elysia";
 import { ModelNameError, ModelNotFoundError, ModelRequiredError } from "../../errors.ts";
-import { goQuote } from "../../model/gojson.ts";
 import { parseName } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
 import { referenceOf } from "../inference/lookup.ts";
@@ -10,7 +9,7 @@ import { DeleteBody } from "./schemas.ts";
 
 function remove({ store }: ServerDeps, body: DeleteBody): Response {
   const raw = body.model || body.name || "";
-  const invalid = () => new ModelNameError(`name ${goQuote(raw)} is invalid`);
+  const invalid = () => new ModelNameError(`name ${JSON.stringify(raw)} is invalid`);
   if (raw.trim() === "") throw new ModelRequiredError();
   let name = parseName(raw.trim());
   try {

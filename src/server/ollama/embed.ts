@@ -7,7 +7,7 @@ import {
   ModelNotFoundError,
   ModelRequiredError,
 } from "../../errors.ts";
-import { goQuote, shortFloat32 } from "../../model/gojson.ts";
+import { shortFloat32 } from "../../model/gojson.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { ServerDeps } from "../deps.ts";
 import { deadlinesOf } from "../inference/deadlines.ts";
@@ -68,13 +68,12 @@ function failed(error: unknown): never {
 
 async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promise<Response> {
   const since = performance.now();
+  const inputs = inputsOf(body.input);
   const keepAlive = parseKeepAlive(body.keep_alive);
   const raw = body.model ?? "";
-  if (raw.trim() === "") throw new ModelNotFoundError(`model '${raw}' not found`);
-  const reference = referenceOf(raw);
-  const inputs = inputsOf(body.input);
-  const missing = () => `model ${goQuote(raw)} not found, try pulling it first`;
-  const model = await findModel(deps, reference, missing);
+  if (raw.trim() === "") throw new ModelNotFoundError("model '' not found");
+  const missing = () => `model "${raw}" not found, try pulling it first`;
+  const model = await findModel(deps, referenceOf(raw), missing);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
   try {
@@ -113,7 +112,7 @@ async function embeddings(
   const keepAlive = parseKeepAlive(body.keep_alive);
   const raw = body.model ?? "";
   if (raw.trim() === "") throw new ModelRequiredError();
-  const missing = () => `model ${goQuote(raw)} not found, try pulling it first`;
+  const missing = () => `model "${raw}" not found, try pulling it first`;
   const model = await findModel(deps, referenceOf(raw), missing);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);

@@ -50,7 +50,7 @@ function chunks(text: string, run: string, sizes: readonly number[] | undefined)
 
 /** Error texts count up to where they tell how Go failed. */
 function comparable(error: string): string {
-  if (/^(EOF|XML syntax error)/.test(error)) return "markup";
+  if (/^(EOF|XML syntax error|expected element type)/.test(error)) return "markup";
   if (/^(invalid character|unexpected end of JSON|Value looks like|json: )/.test(error)) {
     return "failed to parse JSON: ";
   }
@@ -84,6 +84,7 @@ export function totalOf(
     if (error instanceof OutputParseError) {
       content += error.before.content;
       thinking += error.before.thinking;
+      for (const call of error.before.calls) calls.push({ ...call, index: calls.length });
     }
     total.error = comparable(error instanceof Error ? error.message : String(error));
   }
@@ -102,7 +103,9 @@ function clean(kind: string, value: unknown): unknown {
   if (typeof value === "string") return undamaged(value);
   if (Array.isArray(value)) return value.map((item) => clean(kind, item));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, clean(kind, item)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [undamaged(key), clean(kind, item)]),
+  );
 }
 
 function undamaged(text: string): string {
