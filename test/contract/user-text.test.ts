@@ -123,6 +123,35 @@ describe("what was cut is said", () => {
     expect(await answer.json()).not.toHaveProperty("truncated");
   });
 
+  test("and nothing is, of a request that chose no context, because another one chose a small one", async () => {
+    await application.create("g", { template: "{{ .Prompt }}" });
+    const small = { model: "g", prompt: "x", stream: false, options: { num_ctx: 100 } };
+    const headers = { "x-hutch-extras": "1" };
+    const prompt = "x".repeat(300);
+    const messages = [{ role: "user", content: prompt }];
+    for (const [path, body] of [
+      ["/api/generate", { prompt, stream: false }],
+      ["/api/chat", { messages, stream: false }],
+      ["/api/embed", { input: prompt }],
+      ["/api/embed", { input: prompt, truncate: false }],
+    ] as const) {
+      await application.post("/api/generate", { model: "g", keep_alive: 0 });
+      await application.post("/api/generate", small);
+      const loads = application.engine.loads.length;
+      // What fits is served as it is loaded.
+      await application.post("/api/generate", { model: "g", prompt: "x", stream: false });
+      expect(application.engine.loads).toHaveLength(loads);
+      const answer = await application.send("POST", path, { model: "g", ...body }, headers);
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get("x-hutch-truncated")).toBeNull();
+      expect(application.engine.loads.slice(loads)).toMatchObject([{ contextLength: 2048 }]);
+      // Who chose it is served by the larger one, and cut to what it chose.
+      const again = await application.send("POST", "/api/generate", { ...small, prompt }, headers);
+      expect(again.headers.get("x-hutch-truncated")).toBe("messages=0, tokens=248");
+      expect(application.engine.loads).toHaveLength(loads + 1);
+    }
+  });
+
   test("from texts to embed too", async () => {
     await application.create("g");
     const wanted = { model: "g", input: ["x".repeat(60), "y"], options: { num_ctx: 20 } };

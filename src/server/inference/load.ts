@@ -1,5 +1,5 @@
 /** Loads the model that a request names, with the request's options (api.md 3, 4). */
-import { OptionError } from "../../errors.ts";
+import { ContextOverflowError, OptionError } from "../../errors.ts";
 import { checkGguf } from "../../model/gguf/check.ts";
 import type { StoredModel } from "../../model/model.ts";
 import { type ResolvedOptions, resolveOptions } from "../../model/options.ts";
@@ -8,7 +8,7 @@ import type { ServerDeps } from "../deps.ts";
 import type { RunScope } from "../ollama/streaming.ts";
 import { milliseconds, noteFor } from "../operations/records.ts";
 import { configuredLimits, deadlinesOf } from "./deadlines.ts";
-import { wantedLoad } from "./load-spec.ts";
+import { type WantedLoad, wantedLoad } from "./load-spec.ts";
 
 /** Blobs whose head was checked, by path and size: once per file is enough. */
 const checked = new Set<string>();
@@ -21,15 +21,25 @@ function checkOnce(path: string, bytes = Bun.file(path).size): void {
   checked.add(key);
 }
 
+/** Who asks for a model, and with what. */
+export interface Acquisition {
+  readonly deps: ServerDeps;
+  readonly model: StoredModel;
+  readonly resolved: ResolvedOptions;
+  readonly keepAlive: bigint | undefined;
+  readonly scope: Pick<RunScope, "signal" | "terms" | "hold">;
+}
+
 /** Loads the model for a request and holds it. @throws GgufError, the scheduler's errors */
-export async function acquire(
-  deps: ServerDeps,
-  model: StoredModel,
-  resolved: ResolvedOptions,
-  keepAlive: bigint | undefined,
-  { signal, terms }: Pick<RunScope, "signal" | "terms">,
-): Promise<Lease> {
-  const { spec, explicit, need } = wantedLoad(model, resolved, deps.config);
+export function acquire(acquisition: Acquisition): Promise<Lease> {
+  const { model, resolved, deps } = acquisition;
+  return acquireAs(acquisition, wantedLoad(model, resolved, deps.config));
+}
+
+async function acquireAs(acquisition: Acquisition, wanted: WantedLoad): Promise<Lease> {
+  const { deps, model, keepAlive, scope } = acquisition;
+  const { signal, terms } = scope;
+  const { spec, explicit, need } = wanted;
   // The model's own file was looked at when the model was found.
   checkOnce(spec.path, model.gguf?.head.fileBytes);
   for (const { path } of spec.adapters) checkOnce(path);
@@ -42,8 +52,48 @@ export async function acquire(
   const request = { name, digest, load: spec, explicit, need, keepAlive, terms, loading };
   noteFor(signal, { model: name });
   const lease = await deadlines.during("queue", () => deps.scheduler.acquire(request, signal));
+  scope.hold(lease);
   noteFor(signal, { load_ms: milliseconds(lease.loadNs) });
   return lease;
+}
+
+/** What an attempt with a lease brought, and the lease that counts. */
+export interface Roomy<T> {
+  readonly lease: Lease;
+  readonly result: T;
+}
+
+/**
+ * Makes a prompt, and once more with a larger context when it did not fit into one that another
+ * request chose: who chooses none is served by whatever is loaded, but never cut shorter for it.
+ *
+ * @param attempt throws ContextOverflowError when nothing may be cut
+ * @param cut tokens and messages that were left out
+ */
+export async function withRoom<T>(
+  acquisition: Acquisition,
+  lease: Lease,
+  attempt: (lease: Lease) => Promise<T>,
+  cut: (result: T) => boolean,
+): Promise<Roomy<T>> {
+  const { model, resolved, deps } = acquisition;
+  const tried = await attempt(lease).then(
+    (result) => ({ result, short: cut(result) }),
+    (error: unknown) => {
+      if (error instanceof ContextOverflowError) return { error, short: true };
+      throw error;
+    },
+  );
+  const wanted = wantedLoad(model, resolved, deps.config);
+  const chosen = wanted.explicit.has("contextLength");
+  if (tried.short && !chosen && lease.contextLength < wanted.spec.contextLength) {
+    lease[Symbol.dispose]();
+    const explicit = new Set([...wanted.explicit, "contextLength" as const]);
+    const larger = await acquireAs(acquisition, { ...wanted, explicit });
+    return { lease: larger, result: await attempt(larger) };
+  }
+  if ("error" in tried) throw tried.error;
+  return { lease, result: tried.result };
 }
 
 /** Options of a request over the model's; unknown ones are logged. @throws OptionError */

@@ -43,6 +43,10 @@ export interface BuiltPrompt {
   readonly truncated: Truncation;
 }
 
+/** Whether something of it was left out. */
+export const isCut = ({ truncated }: BuiltPrompt): boolean =>
+  truncated.messages > 0 || truncated.tokens > 0;
+
 /** What may be done to a prompt that is too long. */
 export interface PromptLimits {
   readonly truncate: boolean;

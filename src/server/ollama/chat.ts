@@ -17,10 +17,10 @@ import {
   readFields,
 } from "../inference/checks.ts";
 import { type FormatPlan, optionsOfTry, planFormat, retrying } from "../inference/format.ts";
-import { acquire, optionsFor } from "../inference/load.ts";
+import { acquire, optionsFor, withRoom } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { outputReader } from "../inference/output.ts";
-import { type BuiltPrompt, chatPrompt, type Truncation } from "../inference/prompt.ts";
+import { type BuiltPrompt, chatPrompt, isCut, type Truncation } from "../inference/prompt.ts";
 import { errorLine, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import {
@@ -232,19 +232,24 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
   const think = checkCapabilities(deps, model, wishes);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
-  const lease = await acquire(deps, model, resolved, keepAlive, scope);
-  scope.hold(lease);
+  const acquisition = { deps, model, resolved, keepAlive, scope };
+  const held = await acquire(acquisition);
   try {
     if (messages.length === 0) return respond(line(raw, { final: { done_reason: "load" } }, true));
-    checkImages(lease, model, images.length);
-    const format = await planFormat(body, lease.model, scope.signal);
+    checkImages(held, model, images.length);
+    const format = await planFormat(body, held.model, scope.signal);
     const conversation = conversationOf(body, model, think);
     const limits = {
       truncate: body.truncate ?? true,
       shift: body.shift ?? true,
       keep: resolved.options.num_keep,
     };
-    const prompt = await chatPrompt({ deps, model, lease, limits }, conversation);
+    const { lease, result: prompt } = await withRoom(
+      acquisition,
+      held,
+      (lease) => chatPrompt({ deps, model, lease, limits }, conversation),
+      isCut,
+    );
     if (body._debug_render_only) return debugAnswer(raw, prompt);
     const extras = wantsExtras(request, deps.config.extras);
     const common = { deps, body, model, resolved, conversation, lease };

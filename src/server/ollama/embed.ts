@@ -1,5 +1,6 @@
 /** `POST /api/embed` and the old `POST /api/embeddings` (api.md 8). */
 import { Elysia } from "elysia";
+import type { Embeddings, EmbedOptions } from "../../engine/engine.ts";
 import {
   ContextOverflowError,
   EngineError,
@@ -9,9 +10,10 @@ import {
 } from "../../errors.ts";
 import { shortFloat32 } from "../../model/gojson.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
+import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
 import { deadlinesOf } from "../inference/deadlines.ts";
-import { acquire, optionsFor } from "../inference/load.ts";
+import { type Acquisition, acquire, optionsFor, type Roomy, withRoom } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { goBody } from "./go-body.ts";
 import { wantsExtras, withTruncation } from "./measures.ts";
@@ -66,6 +68,19 @@ function failed(error: unknown): never {
   throw error;
 }
 
+/** Vectors of texts, with as much context as the request may have. */
+function embedded(
+  acquisition: Acquisition,
+  held: Lease,
+  texts: readonly string[],
+  options: Omit<EmbedOptions, "limit">,
+): Promise<Roomy<Embeddings>> {
+  const { signal } = acquisition.scope;
+  const attempt = ({ model, contextLength: limit }: Lease) =>
+    deadlinesOf(signal).during(undefined, () => model.embed(texts, { ...options, limit }, signal));
+  return withRoom(acquisition, held, attempt, ({ cutTokens }) => cutTokens > 0);
+}
+
 async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promise<Response> {
   const since = performance.now();
   const inputs = inputsOf(body.input);
@@ -77,17 +92,12 @@ async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promi
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
   try {
-    const lease = await acquire(deps, model, resolved, keepAlive, scope);
-    scope.hold(lease);
+    const acquisition = { deps, model, resolved, keepAlive, scope };
+    const held = await acquire(acquisition);
     if (inputs.length === 0) return respond(JSON.stringify({ model: raw, embeddings: [] }));
-    const options = {
-      normalize: true,
-      limit: lease.contextLength,
-      truncate: body.truncate ?? true,
-    };
-    const { vectors, promptTokens, cutTokens } = await deadlinesOf(scope.signal)
-      .during(undefined, () => lease.model.embed(inputs, options, scope.signal))
-      .catch(refused);
+    const options = { normalize: true, truncate: body.truncate ?? true };
+    const { lease, result } = await embedded(acquisition, held, inputs, options).catch(refused);
+    const { vectors, promptTokens, cutTokens } = result;
     const truncated = { messages: 0, tokens: cutTokens };
     const extras = wantsExtras(request, deps.config.extras) && cutTokens > 0;
     const json = await vectorsJson(vectors.map((vector) => shortened(vector, body.dimensions)));
@@ -117,18 +127,13 @@ async function embeddings(
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
   try {
-    const lease = await acquire(deps, model, resolved, keepAlive, scope);
-    scope.hold(lease);
+    const acquisition = { deps, model, resolved, keepAlive, scope };
+    const held = await acquire(acquisition);
     if (!body.prompt) return respond(JSON.stringify({ embedding: [] }));
-    const options = {
-      normalize: model.gguf?.facts.normalizesEmbeddings ?? true,
-      limit: lease.contextLength,
-      truncate: false,
-    };
-    const texts = [body.prompt];
-    const { vectors } = await deadlinesOf(scope.signal)
-      .during(undefined, () => lease.model.embed(texts, options, scope.signal))
-      .catch(failed);
+    const normalize = model.gguf?.facts.normalizesEmbeddings ?? true;
+    const options = { normalize, truncate: false };
+    const { result } = await embedded(acquisition, held, [body.prompt], options).catch(failed);
+    const { vectors } = result;
     return respond(JSON.stringify({ embedding: Array.from(vectors[0] ?? []) }));
   } finally {
     scope.end();

@@ -16,12 +16,13 @@ import {
   readFields,
 } from "../inference/checks.ts";
 import { type FormatPlan, optionsOfTry, planFormat, retrying } from "../inference/format.ts";
-import { acquire, optionsFor } from "../inference/load.ts";
+import { type Acquisition, acquire, optionsFor, withRoom } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { outputReader } from "../inference/output.ts";
 import {
   type BuiltPrompt,
   generatePrompt,
+  isCut,
   rawPrompt,
   type Truncation,
 } from "../inference/prompt.ts";
@@ -248,22 +249,28 @@ async function generate(deps: ServerDeps, body: GenerateBody, request: Request):
   const think = checkCapabilities(deps, model, wishes);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
-  const lease = await acquire(deps, model, resolved, keepAlive, scope);
-  scope.hold(lease);
+  const acquisition = { deps, model, resolved, keepAlive, scope };
+  const lease = await acquire(acquisition);
   const extras = wantsExtras(request, deps.config.extras);
   const common = { deps, body, model, resolved, think, lease, since, extras };
-  return runAnswer({ ...common, format: undefined }, scope);
+  return runAnswer({ ...common, format: undefined }, scope, acquisition);
 }
 
-async function runAnswer(unplanned: Run, scope: RunScope): Promise<Response> {
+async function runAnswer(
+  unplanned: Run,
+  scope: RunScope,
+  acquisition: Acquisition,
+): Promise<Response> {
   const { body, deps, lease } = unplanned;
   const name = body.model ?? "";
   try {
     if (!body.prompt) return respond(line(name, "", { done_reason: "load" }, true));
     checkImages(unplanned.lease, unplanned.model, body.images?.length ?? 0);
     const format = await planFormat(body, lease.model, scope.signal);
-    const run = { ...unplanned, format };
-    const prompt = await promptOf(run);
+    const attempt = (lease: Lease) => promptOf({ ...unplanned, lease });
+    const roomy = await withRoom(acquisition, unplanned.lease, attempt, isCut);
+    const { result: prompt } = roomy;
+    const run = { ...unplanned, format, lease: roomy.lease };
     if (body._debug_render_only) {
       const debug = { _debug_info: { rendered_template: prompt.text } };
       return respond(line(name, "", debug, false));
