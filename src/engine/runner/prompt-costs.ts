@@ -15,6 +15,10 @@ const shortHistory = 256;
 const fewest = 8;
 /** Weight of a new observation. */
 const weight = 0.4;
+/** A step may be slow because the machine was busy for a moment: of a rise so much is believed at once. */
+const mostRise = 1.5;
+/** What tiles cost is forgotten so fast while only small pieces are seen: else what was once too slow is never tried again. */
+const forgetting = 0.05;
 
 /** A piece of one prompt: its tokens, and how many were evaluated before. */
 export interface Piece {
@@ -85,16 +89,25 @@ export class PromptCosts {
       this.#learnToken(Math.max(0.25 * seconds, seconds - attention) / tokens);
       return;
     }
+    // A token by itself cannot take longer than with all that it looks back at.
+    if (seconds / tokens < this.#token) this.#learnToken(seconds / tokens);
     const kinds = new Set(pieces.map(({ count }) => kindOf(count)));
     const [kind] = kinds;
     if (kind === undefined || kinds.size > 1) return;
     const found = Math.max(0, seconds - tokens * this.#token) / back;
     const known = this.#back[kind];
-    this.#back[kind] = known === undefined ? found : known + weight * (found - known);
+    this.#back[kind] = known === undefined ? found : learn(known, found, this.#token / 4000);
+    if (kind === "small") this.#forgetTiles();
+  }
+
+  #forgetTiles(): void {
+    const { small = 0, tiled } = this.#back;
+    if (tiled === undefined || tiled <= small / 3) return;
+    this.#back.tiled = tiled + forgetting * (small / 3 - tiled);
   }
 
   #learnToken(found: number): void {
-    this.#token = this.#observed ? this.#token + weight * (found - this.#token) : found;
+    this.#token = this.#observed ? learn(this.#token, found) : found;
     this.#observed = true;
   }
 
@@ -120,6 +133,11 @@ export class PromptCosts {
     const rate = small / this.seconds(small, evaluated);
     return long <= longest && tile / long >= muchFaster * rate;
   }
+}
+
+/** @param least a rise by this is always believed */
+function learn(known: number, found: number, least = 0): number {
+  return known + weight * (Math.min(found, known * mostRise + least) - known);
 }
 
 const kindOf = (count: number) => (count >= tile ? "tiled" : "small");

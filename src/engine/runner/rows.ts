@@ -19,6 +19,8 @@ export interface StepRowsOptions {
 /** What a step evaluates. */
 export interface FilledStep {
   readonly rows: number;
+  /** Tokens that a row looks back at, in the mean. */
+  readonly back: number;
   /** Rows whose logits are to be sampled. */
   readonly sampled: DueRow[];
   /** Takes the prompts' rows back, which were not evaluated after all. */
@@ -39,6 +41,7 @@ export class StepRows {
     const sampled: DueRow[] = [];
     const before: Before[] = [];
     let rows = 0;
+    let back = 0;
     for (const { slot: index, count } of shares) {
       const slot = all.slots[index];
       const active = slot?.active;
@@ -59,7 +62,7 @@ export class StepRows {
         positions[rows] = slot.position();
         sequences[rows] = slot.sequence;
         wanted[rows] = 0;
-        slot.tokens.push(token);
+        back += slot.tokens.push(token);
         rows++;
       }
       if (active.promptLeft > 0 || active.pending.length > 0) continue;
@@ -71,12 +74,17 @@ export class StepRows {
         positions[rows] = slot.position();
         sequences[rows] = slot.sequence;
         wanted[rows] = 1;
-        slot.tokens.push(token);
+        back += slot.tokens.push(token);
         rows++;
       }
       sampled.push(guesses.length > 0 ? { ...due, guesses } : due);
     }
-    return { rows, sampled, undo: () => before.forEach(restore) };
+    return {
+      rows,
+      back: rows === 0 ? 0 : back / rows,
+      sampled,
+      undo: () => before.forEach(restore),
+    };
   }
 
   /** Room for one more token: shifts a full context, or ends the request. True when there is room. */

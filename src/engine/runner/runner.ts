@@ -286,7 +286,7 @@ export class Runner {
     const shares = this.#plan(wants);
     const pieces = promptsOf(wants, shares);
     this.#steps++;
-    const { rows, sampled, undo } = this.#rows.fill(shares, this.#steps);
+    const { rows, back, sampled, undo } = this.#rows.fill(shares, this.#steps);
     if (rows === 0) return true;
     const threads = this.#deterministic ? this.#threads : this.#governor.threads;
     if (threads !== this.#threads) this.#model.setThreads(threads);
@@ -304,7 +304,7 @@ export class Runner {
       return true;
     }
     const seconds = (performance.now() - since) / 1000;
-    this.#governor.observe(rows, seconds);
+    this.#governor.observe(rows, back, seconds);
     this.#prompted = pieces.length > 0;
     // Guesses are rows of one sequence, which cost less than as many sequences.
     const guessed = sampled.some(({ guesses }) => guesses !== undefined);

@@ -77,7 +77,9 @@ export class Sequences {
     const chosen = grown ? this.#choose(prompt) : first;
     if (chosen === undefined) return undefined;
     const { choice, slot } = chosen;
-    if (choice.common < slot.tokens.length) this.#save(slot);
+    const stays = choice.kind === "use" ? this.#stays(slot, choice.common) : 0;
+    // What stays is saved when there is time (`saveIdle`).
+    if (slot.tokens.length - stays >= this.#worthSaving()) this.#save(slot);
     if (choice.kind === "copy") this.#copy(choice.source, slot);
     const common = Math.max(choice.common, this.#restore(slot, prompt, choice.common));
     return { slot, kept: this.trim(slot, this.#useful(Math.min(common, prompt.length - 1))) };
@@ -146,13 +148,20 @@ export class Sequences {
     slot.clear();
   }
 
+  /**
+   * How many of the first `count` tokens `trim` can keep. A sliding window may have lost cells that the
+   * tokens to come would look back at.
+   */
+  #stays(slot: Slot, count: number): number {
+    if (count === slot.tokens.length) return count;
+    return this.canTrim && this.#model.firstPosition(slot.sequence) === 0 ? count : 0;
+  }
+
   /** Keeps the first `count` tokens of a slot when its memory can do that, else none. Returns how many. */
   trim(slot: Slot, wanted: number): number {
     if (wanted === slot.tokens.length) return wanted;
-    const count = wholeSpans(slot.spans, wanted);
-    // A sliding window may have lost cells that the tokens to come would look back at.
-    const whole = count > 0 && this.#model.firstPosition(slot.sequence) === 0;
-    if (whole && this.canTrim && this.#model.remove(slot.sequence, slot.position(count), -1)) {
+    const count = this.#stays(slot, wholeSpans(slot.spans, wanted));
+    if (count > 0 && this.#model.remove(slot.sequence, slot.position(count), -1)) {
       slot.cut(count);
       return count;
     }

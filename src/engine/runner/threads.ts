@@ -5,8 +5,10 @@
  * that takes much longer than its like makes the governor try half as many, and go on as it measures.
  */
 
-/** A step is slow when it takes so many times as long as the best of its size. */
+/** A step is slow when it takes so many times as long as the best of its kind. */
 const slowFactor = 3;
+/** Steps that look back at fewer tokens than this are of one kind, up to three times as many of the next, and so on. */
+const shortBack = 256;
 /** One slow step is chance; so many in a row, and so much time, are not. Steps, seconds. */
 const slowSteps = 4;
 const slowSeconds = 0.15;
@@ -20,8 +22,8 @@ export class ThreadGovernor {
   /** Threads of the next step. */
   threads: number;
   readonly #most: number;
-  /** Fewest thread-seconds of a step, by number of rows rounded to powers of two. */
-  readonly #best = new Map<number, number>();
+  /** Fewest thread-seconds of a step, by number of rows and by what they look back at, as powers of two. */
+  readonly #best = new Map<number, number[]>();
   /** The slow steps in a row that just ended or go on. */
   #slow = { steps: 0, seconds: 0, rows: 0 };
   /** Threads before the trial that runs, and what a row took there. */
@@ -34,9 +36,13 @@ export class ThreadGovernor {
     this.threads = most;
   }
 
-  /** Tells how long a step of so many rows took with `threads`. */
-  observe(rows: number, seconds: number): void {
-    const slow = this.#isSlow(rows, seconds);
+  /**
+   * Tells how long a step of so many rows took with `threads`.
+   *
+   * @param back tokens that each row looked back at, in the mean
+   */
+  observe(rows: number, back: number, seconds: number): void {
+    const slow = this.#isSlow(rows, back, seconds);
     this.#sinceChange += seconds;
     if (this.#trial !== undefined && !this.#judge(rows, seconds)) return;
     this.#slow = slow
@@ -54,12 +60,16 @@ export class ThreadGovernor {
     }
   }
 
-  #isSlow(rows: number, seconds: number): boolean {
+  #isSlow(rows: number, back: number, seconds: number): boolean {
     const size = Math.round(Math.log2(rows));
-    const best = this.#best.get(size);
+    const depth = Math.round(Math.log2(1 + back / shortBack));
+    const figures = this.#best.get(size) ?? [];
+    this.#best.set(size, figures);
     const spent = seconds * this.threads;
-    // The best may become slower with the context: it is forgotten slowly.
-    this.#best.set(size, best === undefined ? spent : Math.min(spent, best * 1.002));
+    const best = bestAt(figures, depth);
+    // The best is forgotten slowly: what takes its time now may not have before.
+    const known = figures[depth];
+    figures[depth] = known === undefined ? spent : Math.min(spent, known * 1.002);
     return best === undefined ? seconds > long : spent > slowFactor * best;
   }
 
@@ -87,4 +97,13 @@ export class ThreadGovernor {
     this.#sinceChange = 0;
     this.#slow = { steps: 0, seconds: 0, rows: 0 };
   }
+}
+
+/** The best of a kind; of one that has not come yet by the next shallower one: twice as far back costs at most twice as much. */
+function bestAt(figures: readonly number[], depth: number): number | undefined {
+  for (let near = depth; near >= 0; near--) {
+    const best = figures[near];
+    if (best !== undefined) return best * 2 ** (depth - near);
+  }
+  return figures.find((best) => best !== undefined);
 }

@@ -252,6 +252,32 @@ describe("the costs of prompts", () => {
     }
   });
 
+  test("are not made dear by a busy moment, and what was too slow is tried again", () => {
+    const costs = learned();
+    const tiles = () => costs.piece(1024, 1000, 0.2, 0.5) >= 64;
+    const tileOf = (seconds: number) => costs.observe([{ count: 64, evaluated: 1000 }], seconds);
+    tileOf(3);
+    expect(tiles()).toBe(true);
+    for (let i = 0; i < 10; i++) tileOf(3);
+    expect(tiles()).toBe(false);
+    let small = 0;
+    for (; !tiles() && small < 1000; small++) {
+      costs.observe([{ count: 20, evaluated: 1000 }], 20 * 0.004 + 20 * 1010 * 6e-6);
+    }
+    expect(small).toBeWithin(5, 100);
+  });
+
+  test("that were dear at the beginning of a prompt only are corrected far into it", () => {
+    const costs = new PromptCosts(1000);
+    costs.observe([{ count: 37, evaluated: 0 }], 0.8);
+    costs.observe([{ count: 10, evaluated: 30 }], 0.2);
+    for (let at = 300; at < 360; at += 10) {
+      costs.observe([{ count: 10, evaluated: at }], 10 * 0.004 + 10 * at * 6e-6);
+    }
+    expect(costs.seconds(10, 400)).toBeLessThan(0.1);
+    expect(costs.piece(1024, 400, 0.2, 0.5)).toBeGreaterThan(20);
+  });
+
   test("are not learned from nothing", () => {
     const costs = new PromptCosts(1000);
     costs.observe([{ count: 3, evaluated: 0 }], 10);

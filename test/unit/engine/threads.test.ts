@@ -6,7 +6,7 @@ import { ThreadGovernor } from "../../../src/engine/runner/threads.ts";
 function run(governor: ThreadGovernor, steps: number, cost: (threads: number) => number): number[] {
   return Array.from({ length: steps }, () => {
     const { threads } = governor;
-    governor.observe(1, cost(threads));
+    governor.observe(1, 0, cost(threads));
     return threads;
   });
 }
@@ -33,7 +33,7 @@ test("a slow step now and then changes nothing", () => {
   const governor = new ThreadGovernor(2);
   const used = Array.from({ length: 500 }, (_, i) => {
     const { threads } = governor;
-    governor.observe(1, quiet(threads) * (i % 7 === 3 ? 5 : 1));
+    governor.observe(1, 0, quiet(threads) * (i % 7 === 3 ? 5 : 1));
     return threads;
   });
   expect(new Set(used)).toEqual(new Set([2]));
@@ -50,4 +50,24 @@ test("steps that stay a little slow are noticed, and threads come back when it i
 test("it goes down when the very first step is long, and back when that was no help", () => {
   const governor = new ThreadGovernor(2);
   expect(run(governor, 3, (threads) => 2 / threads)).toEqual([2, 1, 2]);
+});
+
+test("steps that look further back take longer, and are not slow for that", () => {
+  const governor = new ThreadGovernor(2);
+  const step = (back: number) => {
+    const { threads } = governor;
+    governor.observe(8, back, (0.05 + back * 6e-5) / threads);
+    return threads;
+  };
+  const used = [0, 20, 2000, 100, 4000, 8000, 300].flatMap((back) =>
+    Array.from({ length: 6 }, () => step(back)),
+  );
+  expect(new Set(used)).toEqual(new Set([2]));
+  // A crowded machine is seen there too.
+  const crowd = Array.from({ length: 40 }, () => {
+    const { threads } = governor;
+    governor.observe(8, 4000, threads === 1 ? 0.6 : 3);
+    return threads;
+  });
+  expect(crowd.filter((threads) => threads === 1).length).toBeGreaterThan(20);
 });
