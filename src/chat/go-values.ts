@@ -18,13 +18,16 @@ function members(entries: readonly (readonly [string, string | undefined])[]): s
 }
 
 function jsonOrNothing(value: unknown): string | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (Array.isArray(value) && value.length === 0) return undefined;
-  return jsonValue(value);
+  return value === undefined || value === null ? undefined : jsonValue(value);
+}
+
+function listOrNothing(list: unknown): string | undefined {
+  return Array.isArray(list) && list.length > 0 ? jsonValue(list) : undefined;
 }
 
 function types(value: unknown): string[] {
-  if (typeof value === "string") return [value];
+  // Go reads null into a text as the empty one.
+  if (typeof value === "string" || value === null) return [value ?? ""];
   return Array.isArray(value) ? value.map(String) : [];
 }
 
@@ -42,18 +45,17 @@ function propertyValue(value: unknown): Struct {
   const property = object(value);
   const list = TypeList.from(types(property.type));
   const anyOf = Array.isArray(property.anyOf) ? property.anyOf.map(propertyValue) : [];
-  const properties =
-    property.properties === undefined ? undefined : propertiesValue(property.properties);
+  const properties = property.properties ? propertiesValue(property.properties) : undefined;
   const required = Array.isArray(property.required) ? property.required.map(String) : [];
   const text = () =>
     members([
-      ["anyOf", jsonOrNothing(anyOf)],
+      ["anyOf", listOrNothing(anyOf)],
       ["type", list.length > 0 ? jsonValue(list) : undefined],
       ["items", jsonOrNothing(property.items)],
       ["description", property.description ? jsonValue(property.description) : undefined],
-      ["enum", jsonOrNothing(property.enum)],
+      ["enum", listOrNothing(property.enum)],
       ["properties", properties === undefined ? undefined : nestedText(property.properties)],
-      ["required", jsonOrNothing(required)],
+      ["required", listOrNothing(required)],
     ]);
   return new Struct(
     "api.ToolProperty",
@@ -95,8 +97,8 @@ function toolValue(tool: Tool): Struct {
       ["type", jsonValue(parameters.type ?? "")],
       ["$defs", jsonOrNothing(parameters.$defs)],
       ["items", jsonOrNothing(parameters.items)],
-      ["required", jsonOrNothing(required)],
-      ["properties", jsonValue(properties)],
+      ["required", listOrNothing(required)],
+      ["properties", parameters.properties ? jsonValue(properties) : "null"],
     ]);
   const functionText = () =>
     members([

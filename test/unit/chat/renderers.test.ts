@@ -1,6 +1,7 @@
 /** What built-in renderers make of odd conversations: rules that few conversations show. */
 import { expect, test } from "bun:test";
 import type { ChatMessage, Conversation, ThinkWish, Tool } from "../../../src/chat/messages.ts";
+import { renderGo } from "../../../src/chat/render-go.ts";
 import { rendererNamed } from "../../../src/chat/renderers/table.ts";
 
 const on: ThinkWish = { on: true, level: "medium" };
@@ -220,4 +221,16 @@ test("qwen3.8: instructions are gathered in front, a low effort is asked for", (
   expect(text).toContain("\n\none\n\ntwo<|im_end|>\n<|im_start|>user\nq<|im_end|>\n");
   const pictured = [{ ...rule("x"), images: ["y"] }, user("q")];
   expect(() => prompt("qwen3.8", pictured)).toThrow("system message cannot contain images");
+});
+
+test("Go templates see a tool without parameters as having none", () => {
+  const text = renderGo("{{ range .Messages }}{{ end }}{{ .Tools }}", {
+    messages: [user("q")],
+    tools: [tool("tide"), tool("bag", { type: "object", properties: { a: { items: [] } } })],
+    think: undefined,
+  });
+  expect(text).toContain(
+    '"name":"tide","description":"","parameters":{"type":"","properties":null}',
+  );
+  expect(text).toContain('"properties":{"a":{"items":[]}}');
 });
