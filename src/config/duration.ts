@@ -41,6 +41,7 @@ export function parseGoDuration(text: string): bigint {
     const whole = number?.[1] ?? "";
     const fraction = number?.[2] ?? "";
     if (whole === "" && fraction === "") throw invalid();
+    if (whole.length > 18 && BigInt(whole) > longestDuration + 1n) throw invalid();
     rest = rest.slice(number?.[0].length ?? 0);
     const unit = /^[^.\d]+/.exec(rest)?.[0];
     if (unit === undefined) throw new RangeError(`time: missing unit in duration ${quote(text)}`);

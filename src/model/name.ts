@@ -140,7 +140,7 @@ export function splitReference(raw: string): Omit<ModelReference, "name"> {
   const first = cutSource(text);
   if (first === undefined) return { base: text, source: "unspecified" };
   if (cutSource(first.base) !== undefined) {
-    throw new ModelNameError(`use either :local or :cloud, not both: ${JSON.stringify(raw)}`);
+    throw new ModelNameError(`use either :local or :cloud, not both: ${JSON.stringify(text)}`);
   }
   return first;
 }

@@ -33,6 +33,11 @@ describe("/api/embed", () => {
     );
   });
 
+  test("a name that is none is told before a wrong input", async () => {
+    const { status, body } = await embed({ model: "a b", input: 1 });
+    expect({ status, body }).toEqual({ status: 400, body: { error: "invalid model name" } });
+  });
+
   test("prints numbers as 32-bit floats", async () => {
     application.engine.vector = [0.1, -2e-8, 1 / 3, 0];
     const { body } = await embed({ input: "a" });

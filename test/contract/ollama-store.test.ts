@@ -198,6 +198,17 @@ describe("copy and delete", () => {
     expect(await names()).toEqual(["u/b:c"]);
   });
 
+  test("a tag that is the cloud's word can be deleted as it was made", async () => {
+    await application.create("a");
+    for (const name of ["a:cloud", "a:1-cloud"]) {
+      await application.send("POST", "/api/copy", { source: "a", destination: name });
+      expect((await names()).toSorted()).toEqual([name, "a:latest"].toSorted());
+      const deleted = await application.send("DELETE", "/api/delete", { model: name });
+      expect(await outcome(deleted)).toEqual([200, ""]);
+    }
+    expect(await names()).toEqual(["a:latest"]);
+  });
+
   test("the last name of a model takes its blobs along", async () => {
     await application.create("a");
     const blobs = `${application.store.root}/blobs`;

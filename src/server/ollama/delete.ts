@@ -1,25 +1,16 @@
 /** `DELETE /api/delete` (api.md 10.5). */
 import { Elysia } from "elysia";
-import { ModelNameError, ModelNotFoundError, ModelRequiredError } from "../../errors.ts";
-import { parseName } from "../../model/name.ts";
+import { ModelNameError, ModelNotFoundError } from "../../errors.ts";
+import { isValidName, parseName, pullForm, splitReference } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
-import { referenceOf } from "../inference/lookup.ts";
 import { goBody } from "./go-body.ts";
 import { DeleteBody } from "./schemas.ts";
 
 function remove({ store }: ServerDeps, body: DeleteBody): Response {
   const raw = body.model || body.name || "";
-  const invalid = () => new ModelNameError(`name ${JSON.stringify(raw)} is invalid`);
-  if (raw.trim() === "") throw new ModelRequiredError();
-  let name = parseName(raw.trim());
-  try {
-    name = referenceOf(raw).name;
-  } catch (error) {
-    if (error instanceof ModelNameError)
-      throw error.message === "invalid model name" ? invalid() : error;
-    // Names of the cloud are never stored here.
-    throw new ModelNotFoundError(`model '${raw}' not found`, { cause: error });
-  }
+  // A tag may be the cloud's word and yet be stored here: copy and create take it as any other.
+  const name = parseName(pullForm(splitReference(raw)));
+  if (!isValidName(name)) throw new ModelNameError(`name ${JSON.stringify(raw)} is invalid`);
   try {
     store.delete(name);
   } catch (error) {

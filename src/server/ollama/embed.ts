@@ -83,12 +83,13 @@ function embedded(
 
 async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promise<Response> {
   const since = performance.now();
-  const inputs = inputsOf(body.input);
   const keepAlive = parseKeepAlive(body.keep_alive);
   const raw = body.model ?? "";
   if (raw.trim() === "") throw new ModelNotFoundError("model '' not found");
+  const reference = referenceOf(raw);
+  const inputs = inputsOf(body.input);
   const missing = () => `model "${raw}" not found, try pulling it first`;
-  const model = await findModel(deps, referenceOf(raw), missing);
+  const model = await findModel(deps, reference, missing);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
   try {
