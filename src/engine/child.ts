@@ -228,29 +228,24 @@ export class Child implements LoadedModel {
     return { vectors, promptTokens, cutTokens };
   }
 
-  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
+  generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent> {
     signal.throwIfAborted();
     if (this.#over !== undefined) throw this.#over;
     const id = this.#ids++;
-    const queue = new EventQueue<GenerateEvent>((paused) =>
-      this.#send({ type: paused ? "pause" : "resume", id }),
-    );
+    const queue = new EventQueue<GenerateEvent>({
+      pause: (paused) => this.#send({ type: paused ? "pause" : "resume", id }),
+      isLast: ({ type }) => type === "done",
+      end: (whole) => {
+        signal.removeEventListener("abort", cancel);
+        this.#streams.delete(id);
+        if (!whole) this.#send({ type: "cancel", id });
+      },
+    });
     const cancel = () => queue.fail(signal.reason as Error);
     this.#streams.set(id, queue);
     signal.addEventListener("abort", cancel, { once: true });
-    let finished = false;
-    try {
-      this.#send({ type: "generate", id, request });
-      for await (const event of queue) {
-        if (event.type === "done") finished = true;
-        yield event;
-        if (finished) return;
-      }
-    } finally {
-      signal.removeEventListener("abort", cancel);
-      this.#streams.delete(id);
-      if (!finished) this.#send({ type: "cancel", id });
-    }
+    this.#send({ type: "generate", id, request });
+    return queue;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

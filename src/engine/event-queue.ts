@@ -1,21 +1,38 @@
 /**
  * Events of one request between the engine and whoever reads them. Bounded: when a reader falls
- * behind, the sender is asked to pause, and to resume once half of it is read.
+ * behind, the sender is asked to pause, and to resume once half of it is read. No generator, because
+ * every token goes through here: what is there is handed on without a detour.
  */
 
 /** Events kept for a reader before the sender is asked to pause. */
 const most = 256;
 
-export class EventQueue<T> implements AsyncIterable<T> {
-  readonly #pause: (paused: boolean) => void;
-  #items: T[] = [];
+export interface EventQueueOptions<T> {
+  /** Asks the sender to stop (true) or go on (false). */
+  pause(paused: boolean): void;
+  /** Whether nothing follows an event. */
+  isLast(item: T): boolean;
+  /** Called once, when nothing more is read. @param whole the last event was */
+  end(whole: boolean): void;
+}
+
+/** The reader, while it waits. */
+interface Waiting<T> {
+  resolve(result: IteratorResult<T>): void;
+  reject(error: Error): void;
+}
+
+/** For one reader, who asks for an event when it has the one before. */
+export class EventQueue<T> implements AsyncIterableIterator<T> {
+  readonly #options: EventQueueOptions<T>;
+  readonly #items: T[] = [];
   #error: Error | undefined;
   #paused = false;
-  #wake: (() => void) | undefined;
+  #ended = false;
+  #reader: Waiting<T> | undefined;
 
-  /** @param pause asks the sender to stop (true) or go on (false) */
-  constructor(pause: (paused: boolean) => void) {
-    this.#pause = pause;
+  constructor(options: EventQueueOptions<T>) {
+    this.#options = options;
   }
 
   /** Whether the sender was asked to wait for the reader. */
@@ -24,36 +41,66 @@ export class EventQueue<T> implements AsyncIterable<T> {
   }
 
   push(item: T): void {
+    const reader = this.#reader;
+    if (reader !== undefined) {
+      this.#reader = undefined;
+      reader.resolve(this.#hand(item));
+      return;
+    }
     this.#items.push(item);
     if (!this.#paused && this.#items.length >= most) {
       this.#paused = true;
-      this.#pause(true);
+      this.#options.pause(true);
     }
-    this.#wake?.();
   }
 
   /** Ends the queue: what is queued is still read, then the error is thrown. The first error counts. */
   fail(error: Error): void {
     this.#error ??= error;
-    this.#wake?.();
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    this.#reader = undefined;
+    this.#end(false);
+    reader.reject(this.#error);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    for (;;) {
-      while (this.#items.length > 0) {
-        const batch = this.#items;
-        this.#items = [];
-        for (const item of batch) yield item;
-        if (this.#paused && this.#items.length < most / 2) {
-          this.#paused = false;
-          this.#pause(false);
-        }
+  next(): Promise<IteratorResult<T>> {
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
+    const item = this.#items.shift();
+    if (item !== undefined) {
+      if (this.#paused && this.#items.length < most / 2) {
+        this.#paused = false;
+        this.#options.pause(false);
       }
-      if (this.#error !== undefined) throw this.#error;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      this.#wake = undefined;
+      return Promise.resolve(this.#hand(item));
     }
+    if (this.#error !== undefined) {
+      this.#end(false);
+      return Promise.reject(this.#error);
+    }
+    return new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject };
+    });
+  }
+
+  /** The reader has enough. */
+  return(): Promise<IteratorResult<T>> {
+    this.#end(false);
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #hand(value: T): IteratorResult<T> {
+    if (this.#options.isLast(value)) this.#end(true);
+    return { done: false, value };
+  }
+
+  #end(whole: boolean): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.end(whole);
   }
 }

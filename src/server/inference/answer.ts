@@ -8,7 +8,8 @@ import type { OutputReader } from "./output.ts";
 import { strictTools } from "./strict-tools.ts";
 
 export type Done = Extract<GenerateEvent, { type: "done" }>;
-export type Logprobs = NonNullable<Extract<GenerateEvent, { type: "text" }>["logprobs"]>;
+type Step = Extract<GenerateEvent, { type: "text" }>;
+export type Logprobs = NonNullable<Step["logprobs"]>;
 
 /** What one step of the engine yielded; all empty where the text so far is ambiguous. */
 export interface AnswerPiece {
@@ -27,28 +28,39 @@ export interface AnswerRequest extends Omit<RunRequest, "visible" | "constraint"
   readonly format: FormatPlan | undefined;
 }
 
+/** An answer while it is written. */
+export interface Answering {
+  readonly events: AsyncIterable<GenerateEvent>;
+  /** What a step brought. */
+  text(event: Step): AnswerPiece;
+  /** The last piece. @throws FormatError instead of it, OutputParseError */
+  end(event: Done): Promise<AnswerPiece>;
+}
+
 /**
- * A piece for each step, the last one with `done`.
- * @throws FormatError instead of the last piece, the engine's errors, OutputParseError
+ * Begins an answer. Its events are no pieces yet, so that a token does not go through one more generator.
+ * @throws the engine's errors, as do the events
  */
-export async function* answer(
+export async function beginAnswer(
   deps: ServerDeps,
   { format, ...run }: AnswerRequest,
   reader: OutputReader,
   signal: AbortSignal,
-): AsyncGenerator<AnswerPiece> {
+): Promise<Answering> {
   const { parser, visible, thinking } = reader;
   const { model } = run.lease;
   const judge = FormatJudge.of(format, model, thinking);
   const constraint = judge?.use ?? (await strictTools(deps, reader, model, signal));
-  for await (const event of runPrompt(deps, { ...run, visible, constraint }, signal)) {
-    if (event.type === "done") {
+  return {
+    events: runPrompt(deps, { ...run, visible, constraint }, signal),
+    text({ text, logprobs }) {
+      judge?.add(text);
+      return { ...parser.add(text, false), logprobs, done: undefined };
+    },
+    async end(done) {
       const rest = parser.add("", true);
-      const broken = await judge?.end(event.reason, signal);
-      yield { ...rest, logprobs: undefined, done: event, broken };
-    } else {
-      judge?.add(event.text);
-      yield { ...parser.add(event.text, false), logprobs: event.logprobs, done: undefined };
-    }
-  }
+      const broken = await judge?.end(done.reason, signal);
+      return { ...rest, logprobs: undefined, done, broken };
+    },
+  };
 }

@@ -9,7 +9,7 @@ import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { type AnswerPiece, answer } from "../inference/answer.ts";
+import { type Answering, type AnswerPiece, beginAnswer } from "../inference/answer.ts";
 import {
   checkCapabilities,
   checkImages,
@@ -142,7 +142,7 @@ interface Run {
 }
 
 /** @param attempt counts tries of an answer that broke its form */
-function pieces(run: Run, signal: AbortSignal, attempt: number): AsyncGenerator<AnswerPiece> {
+function begin(run: Run, signal: AbortSignal, attempt: number): Promise<Answering> {
   const { deps, body, model, conversation, lease, prompt, format } = run;
   const resolved = optionsOfTry(run.resolved, attempt);
   const reader = outputReader(model, deps.config.goTemplate, {
@@ -155,7 +155,7 @@ function pieces(run: Run, signal: AbortSignal, attempt: number): AsyncGenerator<
   const logprobs = logprobsOf(body.logprobs, body.top_logprobs);
   const shift = body.shift ?? true;
   const wanted = { lease, resolved, prompt, shift, logprobs, wantContext: false, format };
-  return answer(deps, wanted, reader, signal);
+  return beginAnswer(deps, wanted, reader, signal);
 }
 
 function ending(
@@ -176,7 +176,9 @@ function ending(
 /** The answer as objects; a step that yields nothing makes none, unless it is the last. */
 async function* objects(run: Run, signal: AbortSignal, attempt = 0): AsyncGenerator<LineFields> {
   let called = 0;
-  for await (const piece of pieces(run, signal, attempt)) {
+  const answer = await begin(run, signal, attempt);
+  for await (const event of answer.events) {
+    const piece = event.type === "done" ? await answer.end(event) : answer.text(event);
     const { content, thinking, calls, logprobs: raw, done, broken } = piece;
     const wired = wireCalls(calls, called);
     called += wired.length;

@@ -8,7 +8,7 @@ import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { type AnswerPiece, answer } from "../inference/answer.ts";
+import { type AnswerPiece, beginAnswer } from "../inference/answer.ts";
 import {
   checkCapabilities,
   checkImages,
@@ -153,7 +153,9 @@ async function* objects(
     wantContext: !raw,
   };
   const calls: ParsedCall[] = [];
-  for await (const piece of answer(deps, wanted, reader, signal)) {
+  const answer = await beginAnswer(deps, wanted, reader, signal);
+  for await (const event of answer.events) {
+    const piece = event.type === "done" ? await answer.end(event) : answer.text(event);
     calls.push(...piece.calls);
     const { content: text, thinking, done } = piece;
     const logprobs = wireLogprobs(piece.logprobs, body.top_logprobs);
