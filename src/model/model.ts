@@ -60,13 +60,11 @@ const models = new WeakMap<StoredManifest, { content: ModelContent; model: Store
  * @param raw how the request spelled the name, for the error
  * @throws ModelNotFoundError (`model 'X' not found`), StoreError for damaged models
  */
-export function loadStoredModel(
-  store: Store,
-  name: ModelName,
-  raw = displayName(name),
-): StoredModel {
+export function loadStoredModel(store: Store, name: ModelName, raw?: string): StoredModel {
   const found = store.manifest(name);
-  if (found === undefined) throw new ModelNotFoundError(`model '${raw}' not found`);
+  if (found === undefined) {
+    throw new ModelNotFoundError(`model '${raw ?? displayName(name)}' not found`);
+  }
   return withContent(store, found);
 }
 

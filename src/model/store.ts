@@ -45,6 +45,8 @@ export class Store extends Blobs {
   readonly #manifests: string;
   readonly #noPrune: boolean;
   readonly #index: ManifestIndex;
+  /** Files of names that were asked for; undefined for what cannot be a name. */
+  readonly #files = new WeakMap<ModelName, { readonly path: string | undefined }>();
   /** Manifests that were read, by file; void when the file has changed. */
   readonly #read = new Map<string, { readonly stamp: string; readonly found: StoredManifest }>();
   readonly #logger: Logger;
@@ -131,13 +133,17 @@ export class Store extends Blobs {
 
   /** A stored manifest in its stored case; undefined when there is none. @throws StoreError */
   manifest(name: ModelName): StoredManifest | undefined {
-    if (!isValidName(name)) return undefined;
-    return this.#readManifest(name) ?? this.#readManifest(this.stored(name));
+    let file = this.#files.get(name);
+    if (file === undefined) {
+      file = { path: isValidName(name) ? this.#manifestFile(name) : undefined };
+      this.#files.set(name, file);
+    }
+    if (file.path === undefined) return undefined;
+    return this.#readManifest(name, file.path) ?? this.#readManifest(this.stored(name));
   }
 
   /** @param name in its stored case */
-  #readManifest(name: ModelName): StoredManifest | undefined {
-    const file = this.#manifestFile(name);
+  #readManifest(name: ModelName, file = this.#manifestFile(name)): StoredManifest | undefined {
     const identity = identityOf(file);
     if (identity === undefined || !identity.isFile) {
       this.#read.delete(file);

@@ -29,6 +29,7 @@ function sameFiles(
   a: readonly (string | { readonly path: string; readonly scale: number })[],
   b: readonly (string | { readonly path: string; readonly scale: number })[],
 ): boolean {
+  if (a === b) return true;
   const key = (files: typeof a) =>
     files
       .map((file) => (typeof file === "string" ? file : `${file.scale} ${file.path}`))

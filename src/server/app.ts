@@ -21,7 +21,7 @@ import { createRequestLog } from "./operations/records.ts";
 import { operationRoutes, type Readiness } from "./operations/routes.ts";
 import { corsPolicy } from "./plugins/cors.ts";
 import { checkHost } from "./plugins/hosts.ts";
-import { cleanPath, methodTable, refusePath } from "./plugins/paths.ts";
+import { cleanPath, type KnownPath, methodTable, refusePath } from "./plugins/paths.ts";
 
 export interface App {
   /** Method and path of every route. */
@@ -90,6 +90,24 @@ function changes({ method }: Request): boolean {
   return method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
 }
 
+/** Where a request goes, as its URL says. */
+interface Place {
+  readonly text: string;
+  /** Without doubled slashes and the like. */
+  readonly path: string;
+  readonly known: KnownPath | undefined;
+  /** Elysia finds the path in the URL as it is: it looks behind the eleventh character, wherever the path begins. */
+  readonly plain: boolean;
+}
+
+function placeOf(text: string, methodsOf: (path: string) => KnownPath | undefined): Place {
+  // A request without a host has only a path for its URL.
+  const url = new URL(text, "http://localhost");
+  const path = cleanPath(url.pathname);
+  const plain = path === url.pathname && url.host.length >= 4 && text.startsWith("http");
+  return { text, path, known: methodsOf(path), plain };
+}
+
 /** Adds headers to an answer, whoever made it. */
 function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
@@ -105,12 +123,10 @@ export function createApp(deps: ServerDeps, options: AppOptions): App {
   const known = elysia.routes.map(({ method, path }) => ({ method, path }));
   const methodsOf = methodTable(known);
 
-  const route = async (request: Request, path: string, url: URL): Promise<Response> => {
-    const refused = refusePath(request.method, methodsOf(path)?.methods);
+  const route = async (request: Request, { path, known, plain }: Place): Promise<Response> => {
+    const refused = refusePath(request.method, known?.methods);
     if (refused !== undefined) return refused;
     if (readiness.draining && changes(request)) return errorResponse(new DrainingError());
-    // Elysia looks for the path behind the eleventh character of the URL, wherever it begins.
-    const plain = path === url.pathname && url.host.length >= 4 && request.url.startsWith("http");
     if (plain) return elysia.handle(request);
     const other = new Request(`http://localhost${path}`, request);
     requests.alias(request, other);
@@ -118,27 +134,28 @@ export function createApp(deps: ServerDeps, options: AppOptions): App {
   };
 
   const guard = (request: Request): { refused?: Response; headers: Record<string, string> } => {
-    const headers = { ...cors.headers(request) };
     const refused = cors.check(request);
     if (refused !== undefined) return { refused, headers: {} };
+    const headers = { ...cors.headers(request) };
     const guarded = options.guardHosts ? checkHost(request) : undefined;
     return guarded === undefined ? { headers } : { refused: guarded, headers };
   };
+  // Most requests go where the last one went.
+  let last = placeOf("/", methodsOf);
 
   return {
     routes: known,
     async handle(request, address = "local") {
-      // A request without a host has only a path for its URL.
-      const url = new URL(request.url, "http://localhost");
-      const path = cleanPath(url.pathname);
-      const known = methodsOf(path);
+      if (request.url !== last.text) last = placeOf(request.url, methodsOf);
+      const place = last;
+      const { known } = place;
       const record = requests.begin(request, known?.pattern ?? "unknown", address);
       const { refused, headers } = guard(request);
       if (request.method === "OPTIONS" && known !== undefined) {
         headers.allow = known.methods.join(", ");
       }
       headers["x-request-id"] = record.id;
-      const response = withHeaders(refused ?? (await route(request, path, url)), headers);
+      const response = withHeaders(refused ?? (await route(request, place)), headers);
       requests.answered(request, response.status);
       return response;
     },

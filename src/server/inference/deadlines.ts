@@ -20,6 +20,8 @@ const stages = {
 
 export type Stage = keyof typeof stages;
 
+const stageNames = Object.keys(stages) as Stage[];
+
 /** Milliseconds by stage; what is missing has no limit. */
 export type Limits = Readonly<Partial<Record<Stage, number>>>;
 
@@ -31,7 +33,8 @@ function limitMs(ns: bigint): number | undefined {
 /** Limits that a request's headers set: Go durations or seconds. @throws InvalidRequestError */
 export function headerLimits(headers: Headers): Limits {
   const limits: Partial<Record<Stage, number>> = {};
-  for (const [stage, { header }] of Object.entries(stages)) {
+  for (const stage of stageNames) {
+    const { header } = stages[stage];
     const text = headers.get(header)?.trim() ?? "";
     if (text === "") continue;
     const ns = durationOrSeconds(text);
@@ -41,15 +44,22 @@ export function headerLimits(headers: Headers): Limits {
       );
     }
     const ms = limitMs(ns);
-    if (ms !== undefined) limits[stage as Stage] = ms;
+    if (ms !== undefined) limits[stage] = ms;
   }
   return limits;
 }
 
+/** Limits of configurations, which never change. */
+const configured = new WeakMap<Config["deadlines"], Limits>();
+
 /** Limits that the server's variables set. */
 export function configuredLimits({ deadlines }: Pick<Config, "deadlines">): Limits {
+  const known = configured.get(deadlines);
+  if (known !== undefined) return known;
   const entries = Object.entries(deadlines).map(([stage, ns]) => [stage, limitMs(ns)]);
-  return Object.fromEntries(entries.filter(([, ms]) => ms !== undefined));
+  const limits: Limits = Object.fromEntries(entries.filter(([, ms]) => ms !== undefined));
+  configured.set(deadlines, limits);
+  return limits;
 }
 
 function seconds(ms: number): string {
@@ -83,11 +93,12 @@ export class Deadlines {
 
   /** Adds limits; of two for the same stage the smaller one counts. */
   add(limits: Limits): void {
-    const least = (a: number | undefined, b: number | undefined) =>
-      Math.min(a ?? Number.POSITIVE_INFINITY, b ?? Number.POSITIVE_INFINITY);
-    const names = Object.keys(stages) as Stage[];
-    const both = names.map((name) => [name, least(this.#limits[name], limits[name])] as const);
-    this.#limits = Object.fromEntries(both.filter(([, ms]) => Number.isFinite(ms)));
+    for (const name of stageNames) {
+      const limit = limits[name];
+      if (limit === undefined) continue;
+      const least = Math.min(limit, this.#limits[name] ?? limit);
+      this.#limits = { ...this.#limits, [name]: least };
+    }
     this.#watchRequest();
   }
 

@@ -34,9 +34,6 @@ function contextLength(model: StoredModel, resolved: ResolvedOptions, config: Co
   return trained > 0 ? Math.min(floored, trained) : floored;
 }
 
-/** The last answer for a model, and what it was asked: most requests ask the same. */
-const lastSlots = new WeakMap<BillFiles["model"], { key: string; slots: number }>();
-
 /**
  * As many slots as half of the memory holds with everything else that the model takes, so that there is
  * room for another model; a few when all of it does. One for embedding models.
@@ -47,14 +44,8 @@ function slotsFor(files: BillFiles, terms: Omit<LoadSpec, "slots">, config: Conf
   // What is evaluated one by one gains nothing by more.
   const most = config.deterministic ? fewSlots : automaticSlots;
   const limit = config.memoryBytes || totalMemory();
-  const { contextLength, batchSize, kvCacheType, draft } = terms;
-  const key = [contextLength, batchSize, kvCacheType, draft, most, limit].join(" ");
-  const known = lastSlots.get(files.model);
-  if (known?.key === key) return known.slots;
   const half = slotsThatFit(files, terms, most, limit / 2);
-  const slots = half > fewSlots ? half : slotsThatFit(files, terms, fewSlots, limit);
-  lastSlots.set(files.model, { key, slots });
-  return slots;
+  return half > fewSlots ? half : slotsThatFit(files, terms, fewSlots, limit);
 }
 
 /** The draft model that is loaded, unless the options leave it no use. */
@@ -64,12 +55,47 @@ function draftOf(model: StoredModel, { options }: ResolvedOptions, config: Confi
   return used && model.draftPath !== undefined ? { draft: model.draftPath } : {};
 }
 
+/** Options that decide how a model is loaded. */
+const loadOptions = [
+  "num_ctx",
+  "num_batch",
+  "num_gpu",
+  "main_gpu",
+  "use_mmap",
+  "num_thread",
+  "draft",
+  "draft_num_predict",
+] as const;
+
+/** Answers for a model and a configuration, by the options: few are asked for, again and again. */
+interface Answers {
+  readonly config: Config;
+  readonly loads: Map<string, WantedLoad>;
+}
+
+const answers = new WeakMap<StoredModel, Answers>();
+const mostLoads = 64;
+
 /** @throws ModelLoadError for models that hutch cannot run */
 export function wantedLoad(
   model: StoredModel,
   resolved: ResolvedOptions,
   config: Config,
 ): WantedLoad {
+  let known = answers.get(model);
+  if (known?.config !== config) known = { config, loads: new Map() };
+  answers.set(model, known);
+  let key = "";
+  for (const name of loadOptions) {
+    key += `${resolved.options[name]}${resolved.given.has(name) ? "!" : ""} `;
+  }
+  const answer = known.loads.get(key) ?? decideLoad(model, resolved, config);
+  if (known.loads.size >= mostLoads) known.loads.clear();
+  known.loads.set(key, answer);
+  return answer;
+}
+
+function decideLoad(model: StoredModel, resolved: ResolvedOptions, config: Config): WantedLoad {
   if (model.ggufPath === undefined || model.gguf === undefined) {
     throw new ModelLoadError(
       `${model.shortName} has the format "${model.config.model_format}"; only GGUF models can be run`,

@@ -10,6 +10,19 @@ import { loadStoredModel, type StoredModel } from "../../model/model.ts";
 import { displayName, type ModelReference, parseReference } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
 
+/** What texts mean, so that a name which every request gives is taken apart once. */
+const references = new Map<string, ModelReference>();
+const mostReferences = 1024;
+
+function remembered(raw: string): ModelReference {
+  const known = references.get(raw);
+  if (known !== undefined) return known;
+  const reference = parseReference(raw);
+  if (references.size >= mostReferences) references.clear();
+  references.set(raw, reference);
+  return reference;
+}
+
 /** @throws ModelNameError (`invalid model name`), CloudDisabledError */
 export function referenceOf(
   raw: string,
@@ -17,7 +30,7 @@ export function referenceOf(
 ): ModelReference {
   let reference: ModelReference;
   try {
-    reference = parseReference(raw);
+    reference = remembered(raw);
   } catch (error) {
     if (error instanceof ModelRequiredError) throw error;
     if (error instanceof ModelNameError && !error.message.startsWith("unqualified")) throw error;
@@ -39,8 +52,7 @@ export async function findModel(
   missing: (short: string) => string,
 ): Promise<StoredModel> {
   const { store, guide } = deps;
-  const short = displayName(reference.name);
-  if (guide !== undefined && isGuide(short)) await installGuide(store, guide);
+  if (guide !== undefined && isGuide(displayName(reference.name))) await installGuide(store, guide);
   deps.fake?.provide(reference.name);
   try {
     return loadStoredModel(store, reference.name);

@@ -6,15 +6,15 @@ import type { Truncation } from "../inference/prompt.ts";
 
 /** Metrics of the final object, zero ones left out, in Ollama's order (api.md 5). */
 export function metrics(done: Done, since: number, loadNs: number): Record<string, number> {
-  const all = {
+  const { promptTokens, promptNs, evalTokens, evalNs } = done;
+  return {
     total_duration: Math.max(1, Math.round((performance.now() - since) * 1e6)),
-    load_duration: loadNs,
-    prompt_eval_count: done.promptTokens,
-    prompt_eval_duration: done.promptNs,
-    eval_count: done.evalTokens,
-    eval_duration: done.evalNs,
+    ...(loadNs > 0 ? { load_duration: loadNs } : {}),
+    ...(promptTokens > 0 ? { prompt_eval_count: promptTokens } : {}),
+    ...(promptNs > 0 ? { prompt_eval_duration: promptNs } : {}),
+    ...(evalTokens > 0 ? { eval_count: evalTokens } : {}),
+    ...(evalNs > 0 ? { eval_duration: evalNs } : {}),
   };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value > 0));
 }
 
 /** One token's probability on the wire; control tokens have no bytes to show. */

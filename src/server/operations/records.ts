@@ -27,7 +27,7 @@ class OpenRecord implements RequestRecord {
   readonly id: string;
   readonly #since = performance.now();
   readonly #finish: Finish;
-  #fields: LogFields = {};
+  readonly #fields: Record<string, LogFields[string]> = {};
   #held = false;
   #status: number | undefined;
   #over = false;
@@ -42,7 +42,7 @@ class OpenRecord implements RequestRecord {
   }
 
   note(fields: LogFields): void {
-    this.#fields = { ...this.#fields, ...fields };
+    Object.assign(this.#fields, fields);
   }
 
   hold(): void {

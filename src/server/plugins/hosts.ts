@@ -34,23 +34,28 @@ function isAllowedName(name: string): boolean {
 }
 
 /** Host without port and brackets. */
-function hostOf(request: Request): string {
-  const header = request.headers.get("host") ?? "";
+function hostOf(header: string): string {
   const bracketed = /^\[([^\]]*)\]/.exec(header)?.[1];
   if (bracketed !== undefined) return bracketed;
   return isIPv6(header) ? header : header.replace(/:[^:]*$/, "");
 }
+
+/** The last header that named a private address: whatever this machine is called, it is allowed. */
+let lastPrivate: string | undefined;
 
 /**
  * A refusal (403, empty), the short answer to OPTIONS under an accepted name, or undefined when the
  * request goes on.
  */
 export function checkHost(request: Request): Response | undefined {
-  const host = hostOf(request);
+  const header = request.headers.get("host") ?? "";
+  if (header === lastPrivate) return undefined;
+  const host = hostOf(header);
   const version = isIP(host);
   if (version !== 0) {
-    const allowed = local.check(host, version === 6 ? "ipv6" : "ipv4") || isOwnAddress(host);
-    return allowed ? undefined : new Response(null, { status: 403 });
+    if (local.check(host, version === 6 ? "ipv6" : "ipv4")) lastPrivate = header;
+    else if (!isOwnAddress(host)) return new Response(null, { status: 403 });
+    return undefined;
   }
   if (!isAllowedName(host)) return new Response(null, { status: 403 });
   return request.method === "OPTIONS" ? new Response(null, { status: 204 }) : undefined;
