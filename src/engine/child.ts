@@ -371,11 +371,12 @@ export class Child implements LoadedModel {
         stderr: lastWords(this.#stderr) || undefined,
       });
     }
+    // Whoever lends the model hears it first: a request that waits shall not get its turn on a model that is gone.
+    this.#ended.resolve(this.#disposed ? undefined : this.#over);
     this.#ready.reject(this.#over);
     for (const stream of this.#streams.values()) stream.fail(this.#over);
     for (const { reject } of this.#callers.values()) reject(this.#over);
     this.#callers.clear();
-    this.#ended.resolve(this.#disposed ? undefined : this.#over);
   }
 }
 
