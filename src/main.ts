@@ -1,9 +1,12 @@
 /** The command line: finds the command, runs it, turns errors into one line and an exit code. */
 
-/** Answers the hidden commands and the version before anything else is imported: both must be fast. */
+/** What is done before anything else is imported, so that it is fast. */
 async function fast(argv: readonly string[]): Promise<number | undefined> {
   if (argv[0] === "runner") return (await import("./engine/runner/main.ts")).runRunner();
   if (argv[0] === "worker") return (await import("./worker/main.ts")).runWorker();
+  if (argv[0] === "serve" || argv[0] === "start") {
+    (await import("./config/compilers.ts")).beginAsServer(argv);
+  }
   return undefined;
 }
 

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { guideAsset } from "../../ffi/assets.ts";
+import { servingCompilers, usualCompilers } from "../config/compilers.ts";
 import { type Config, childEnvironment } from "../config/env.ts";
 import { machineMemory } from "../config/machine.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -51,17 +52,18 @@ function childOptions(config: Config, logger: Logger) {
   };
 }
 
-/**
- * The last of JavaScriptCore's compilers gains a runner nothing (its time is libllama's), but its threads
- * take the cores from steps and answers: without it the slowest of 100 requests took 2.2 ms instead of 4.5.
- */
-const runnerCompilers = { BUN_JSC_useFTLJIT: "0" };
-
 /** The engine on libllama, its children started from this executable. */
 export function createEngine(config: Config, logger: Logger): ProcessEngine {
   const options = childOptions(config, logger);
-  const env = { ...runnerCompilers, ...options.env };
+  const env = { ...servingCompilers, ...options.env };
   return new ProcessEngine({ ...options, env, command: selfCommand("runner") });
+}
+
+/** What converts and quantises: in children, whose work is their own JavaScript as well. */
+function createJobs(config: Config, logger: Logger): JobRunner {
+  const options = childOptions(config, logger);
+  const env = usualCompilers(options.env);
+  return createJobRunner({ ...options, env, command: selfCommand("worker") });
 }
 
 /** An engine without weights, and the models that it answers for. */
@@ -114,10 +116,7 @@ export function createLocal(
     rows: new RowCache(
       config.cacheFolder === undefined ? undefined : join(config.cacheFolder, "models.json"),
     ),
-    jobs:
-      fake === undefined
-        ? createJobRunner({ ...childOptions(config, logger), command: selfCommand("worker") })
-        : noJobs,
+    jobs: fake === undefined ? createJobs(config, logger) : noJobs,
     config,
     logger: logger.area("server"),
     metrics,

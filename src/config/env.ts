@@ -69,7 +69,7 @@ export interface Config {
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** White space and surrounding quotes go; empty is unset (env.md 1). */
 function clean(text: string | undefined): string | undefined {
@@ -237,6 +237,11 @@ function userCacheFolder(env: Environment, home: string | undefined): string | u
 export function childEnvironment(): Environment {
   const { NOTIFY_SOCKET: _, ...rest } = process.env;
   return rest;
+}
+
+/** The environment of this process. */
+export function ownEnvironment(): Environment {
+  return process.env;
 }
 
 /** Environment of a program that tells the service manager something; undefined where there is none to tell. */
