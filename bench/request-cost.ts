@@ -2,11 +2,14 @@
  * What hutch adds to a model's own work: the fixed cost of a request on a loaded model, and the cost
  * of a streamed token. Run against any server that speaks Ollama's API and has the model:
  * `bun bench/request-cost.ts --base-url http://127.0.0.1:11434 --model NAME [--warm N] [--requests N]
- * [--tokens N] [--llama-bench PROGRAM --gguf FILE]`. Before the first `--warm` requests (50) nothing
- * counts; for some thousands the slowest ones still meet JavaScript's compilers. With llama-bench the cost of a token is what it takes beyond
- * llama-bench's; without, what it takes beyond the evaluation time that the server reports.
+ * [--tokens N] [--gguf FILE [--peers FOLDER] [--llama-bench PROGRAM]]`. Before the first `--warm` requests
+ * (50) nothing counts; for the first thousand the slowest ones still meet JavaScript's compilers. With
+ * `--peers dist/peers` llama-server answers the same prompt in turns with the server, so that both see
+ * the same machine. With llama-bench the cost of a token is what it takes beyond llama-bench's; without,
+ * what it takes beyond the evaluation time that the server reports.
  */
 import { parseArgs } from "node:util";
+import { type Peer, startPeer } from "./peer.ts";
 
 const { values } = parseArgs({
   options: {
@@ -16,6 +19,7 @@ const { values } = parseArgs({
     requests: { type: "string", default: "300" },
     tokens: { type: "string", default: "256" },
     rounds: { type: "string", default: "7" },
+    peers: { type: "string" },
     "llama-bench": { type: "string" },
     gguf: { type: "string" },
     threads: { type: "string", default: "2" },
@@ -52,8 +56,14 @@ function report(name: string, unit: string, figures: number[]): void {
   console.log(`${name.padEnd(58)} p50 / p90 / p99  ${shown} ${unit}`);
 }
 
-/** One short answer, not streamed: wall time, and what of it is not evaluation. Milliseconds. */
-async function shortRequest(): Promise<{ wall: number; fixed: number }> {
+/** Wall time of a request, and what of it is not evaluation. Milliseconds. */
+interface Cost {
+  readonly wall: number;
+  readonly fixed: number;
+}
+
+/** One short answer, not streamed. */
+async function shortRequest(): Promise<Cost> {
   const since = performance.now();
   const answer = await post({
     prompt: "Once upon a time",
@@ -65,6 +75,42 @@ async function shortRequest(): Promise<{ wall: number; fixed: number }> {
   const wall = performance.now() - since;
   const work = (final.eval_duration ?? 0) + (final.prompt_eval_duration ?? 0);
   return { wall, fixed: wall - work / 1e6 };
+}
+
+/** The same of llama-server. */
+async function peerRequest({ url: peer }: Peer): Promise<Cost> {
+  const since = performance.now();
+  const body = { prompt: "Once upon a time", n_predict: 1, temperature: 0, cache_prompt: false };
+  const answer = await fetch(`${peer}/completion`, { method: "POST", body: JSON.stringify(body) });
+  const { timings } = (await answer.json()) as {
+    timings: { prompt_ms: number; predicted_ms: number };
+  };
+  const wall = performance.now() - since;
+  return { wall, fixed: wall - timings.prompt_ms - timings.predicted_ms };
+}
+
+function reportCosts(who: string, costs: readonly Cost[]): void {
+  const figures = (part: keyof Cost) => costs.map((cost) => cost[part]);
+  report(`${who}, wall`, "ms", figures("wall"));
+  report(`${who}, beyond evaluation`, "ms", figures("fixed"));
+}
+
+/** Requests that follow each other before it is the other server's turn. */
+const turn = 100;
+
+/** Costs of the server, and of llama-server when there is one: it sleeps while it is not asked. */
+async function shortRequests(peer: Peer | undefined): Promise<{ own: Cost[]; others: Cost[] }> {
+  const own: Cost[] = [];
+  const others: Cost[] = [];
+  while (own.length < requests) {
+    for (let i = 0; i < turn && own.length < requests; i++) own.push(await shortRequest());
+    if (peer === undefined) continue;
+    peer.wake();
+    for (let i = 0; i < turn / 10; i++) await peerRequest(peer); // awake again, it is slow at first
+    for (let i = 0; i < turn; i++) others.push(await peerRequest(peer));
+    peer.sleep();
+  }
+  return { own, others };
 }
 
 /** One streamed answer: microseconds a token between first and last line, and the reported part. */
@@ -101,19 +147,20 @@ async function llamaBench(program: string, gguf: string): Promise<number> {
   return 1e6 / (result?.avg_ts ?? Number.NaN);
 }
 
-for (let i = 0; i < Number(values.warm); i++) await shortRequest();
-const short: { wall: number; fixed: number }[] = [];
-for (let i = 0; i < requests; i++) short.push(await shortRequest());
-report(
-  "request, wall",
-  "ms",
-  short.map(({ wall }) => wall),
-);
-report(
-  "request, beyond evaluation",
-  "ms",
-  short.map(({ fixed }) => fixed),
-);
+async function requestCosts(): Promise<void> {
+  const { peers, gguf } = values;
+  const args = { contextLength: 512, args: ["-t", "1"] };
+  const peer = peers && gguf ? await startPeer(peers, gguf, 1, args) : undefined;
+  await using stack = new AsyncDisposableStack();
+  if (peer !== undefined) stack.use(peer);
+  peer?.sleep();
+  for (let i = 0; i < Number(values.warm); i++) await shortRequest();
+  const { own, others } = await shortRequests(peer);
+  reportCosts("request", own);
+  if (others.length > 0) reportCosts("request of llama-server", others);
+}
+
+await requestCosts();
 
 await streamed();
 const costs: number[] = [];
