@@ -38,7 +38,7 @@ function plainCalls(body: string): ParsedCall[] {
 function fencedCalls(body: string): ParsedCall[] {
   return callBodies(body).flatMap((text) => {
     const at = text.indexOf(marks.separator);
-    const found = /^([^\n]*)\n```json\n([\s\S]*?)\n?```/.exec(
+    const found = /^([\s\S]*?)\n```json\n([\s\S]*?)\n```/.exec(
       text.slice(at + marks.separator.length),
     );
     const values = parseObject(found?.[2] ?? "");
@@ -93,6 +93,7 @@ export const cogito: NamedParser = {
           open: marks.calls[0],
           close: marks.calls[1],
           read: (body) => ({ calls: fencedCalls(body) }),
+          readOpen: (body) => ({ calls: fencedCalls(body) }),
         },
         { open: marks.outputs[0], close: marks.outputs[1], read: () => ({}) },
       ],

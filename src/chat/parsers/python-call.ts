@@ -49,24 +49,11 @@ class PythonReader {
     return found;
   }
 
-  call(): ParsedCall {
-    this.#blank();
-    const name = this.#match(/[\p{L}_][\p{L}\p{N}_.-]*/uy);
-    if (name === undefined) throw new BadLiteral();
-    this.#expect("(");
-    const values: Record<string, unknown> = {};
-    while (!this.take(")")) {
-      this.#blank();
-      const key = this.#match(/[\p{L}_][\p{L}\p{N}_]*/uy);
-      if (key === undefined) throw new BadLiteral();
-      this.#expect("=");
-      values[key] = this.#value();
-      if (!this.take(",")) {
-        this.#expect(")");
-        break;
-      }
-    }
-    return { name, arguments: values };
+  /** A literal that is all of the text. */
+  whole(): unknown {
+    const value = this.#value();
+    if (!this.atEnd) throw new BadLiteral();
+    return value;
   }
 
   #value(): unknown {
@@ -131,6 +118,49 @@ class PythonReader {
   }
 }
 
+/** A bare text that is no literal stands for itself. */
+function literalOf(text: string): unknown {
+  try {
+    return new PythonReader(text).whole();
+  } catch (error) {
+    if (!(error instanceof BadLiteral)) throw error;
+    if (text === "" || (/^["']/.test(text) && !text.endsWith(text[0] ?? ""))) throw error;
+    return text;
+  }
+}
+
+/** A string whole, a sign, or a string that is not closed. */
+const stringsAndSigns = /"(?:[^"\\]|\\[\s\S])*"|'(?:[^'\\]|\\[\s\S])*'|["'()[\]{},]/g;
+
+/** Places of `sign` outside of strings and brackets, the bracket that closes what is open included. */
+function* topLevel(text: string, sign: string, from = 0): Generator<number> {
+  let depth = 0;
+  stringsAndSigns.lastIndex = 0;
+  for (const { 0: found, index } of text.slice(from).matchAll(stringsAndSigns)) {
+    if (found === '"' || found === "'") return;
+    if (found === sign && depth === 0) yield from + index;
+    if ("([{".includes(found)) depth++;
+    else if (")]}".includes(found)) depth--;
+  }
+}
+
+/** `key=value` parted by commas. */
+function argumentsOf(text: string): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  const ends = [...topLevel(text, ","), text.length];
+  let start = 0;
+  for (const end of ends) {
+    const part = text.slice(start, end).trim();
+    start = end + 1;
+    if (part === "") continue;
+    const equals = part.indexOf("=");
+    const key = part.slice(0, Math.max(0, equals)).trim();
+    if (key === "") throw new BadLiteral();
+    values[key] = literalOf(part.slice(equals + 1).trim());
+  }
+  return values;
+}
+
 function tryRead(read: () => ParsedCall[]): ParsedCall[] | undefined {
   try {
     return read();
@@ -145,12 +175,13 @@ export function pythonLines(text: string): ParsedCall[] | undefined {
   return tryRead(() =>
     text
       .split("\n")
-      .filter((line) => line.trim() !== "")
+      .map((line) => line.trim())
+      .filter((line) => line !== "")
       .map((line) => {
-        const reader = new PythonReader(line);
-        const call = reader.call();
-        if (!reader.atEnd) throw new BadLiteral();
-        return call;
+        const found = /^([\p{L}\p{N}_.-]+)\((.*)\)$/u.exec(line);
+        if (found === null) throw new BadLiteral();
+        const [, name = "", values = ""] = found;
+        return { name, arguments: argumentsOf(values) };
       }),
   );
 }
@@ -158,13 +189,19 @@ export function pythonLines(text: string): ParsedCall[] | undefined {
 /** Calls parted by commas, in brackets or not; undefined when it is anything else. */
 export function pythonList(text: string): ParsedCall[] | undefined {
   return tryRead(() => {
-    const reader = new PythonReader(text);
-    const bracket = reader.take("[");
+    const bare = text.trim();
+    let rest = bare.startsWith("[") && bare.endsWith("]") ? bare.slice(1, -1).trim() : bare;
     const calls: ParsedCall[] = [];
-    do calls.push(reader.call());
-    while (reader.take(","));
-    if (bracket && !reader.take("]")) throw new BadLiteral();
-    if (!reader.atEnd) throw new BadLiteral();
+    while (rest !== "") {
+      const open = rest.indexOf("(");
+      const name = rest.slice(0, Math.max(0, open)).trim();
+      if (name === "" || /["'()[\]{}]/.test(name)) throw new BadLiteral();
+      const [close] = topLevel(rest, ")", open + 1);
+      if (close === undefined) throw new BadLiteral();
+      calls.push({ name, arguments: argumentsOf(rest.slice(open + 1, close)) });
+      rest = rest.slice(close + 1).replace(/^\s*,?\s*/, "");
+    }
+    if (calls.length === 0) throw new BadLiteral();
     return calls;
   });
 }

@@ -181,6 +181,26 @@ test("lfm2-thinking: a prefilled answer does not think", () => {
   expect(parsed("lfm2-thinking", "<think>a</think>b", { think: off }).thinking).toBe("");
 });
 
+test("calls like Python's: what is no literal stands for itself, brackets in strings do not count", () => {
+  const olmo = (line: string) => parsed("olmo3", `<function_calls>${line}</function_calls>`).calls;
+  expect(olmo('tide(at=high water, days=[1, "a,b)"], x={bad}, y="(")')).toEqual([
+    call("tide", { at: "high water", days: [1, "a,b)"], x: "{bad}", y: "(" }),
+  ]);
+  expect(olmo("tide(at=1)\ntide(1)")).toEqual([]);
+  const lfm = "<|tool_call_start|>[tide(at=')', days=one), the read()]<|tool_call_end|>";
+  expect(parsed("lfm2", lfm).calls).toEqual([
+    call("tide", { at: ")", days: "one" }),
+    call("the read", {}),
+  ]);
+  expect(parsed("lfm2", "<|tool_call_start|>[tide(at='x]<|tool_call_end|>").calls).toEqual([]);
+});
+
+test("cogito: fences inside the JSON do not end it, whole calls count though their list is open", () => {
+  const body = 'function<｜tool▁sep｜>tide\n```json\n{"at":"```x"}\n```';
+  const open = `<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>${body}<｜tool▁call▁end｜>`;
+  expect(parsed("cogito", open).calls).toEqual([call("tide", { at: "```x" })]);
+});
+
 test("the generic parser waits for the whole name and skips what is no JSON with all inside", () => {
   const names = [tool("tide", {}), tool("tide_now", {})];
   const splitter = new ToolSplitter(names, "<call>");
