@@ -19,7 +19,7 @@
 #define HUTCH_API __attribute__((visibility("default")))
 #endif
 
-#define HUTCH_ABI_VERSION 4
+#define HUTCH_ABI_VERSION 5
 
 #ifdef __cplusplus
 extern "C" {
@@ -158,9 +158,11 @@ HUTCH_API int32_t hutch_token_piece(const hutch_model *model, int32_t token, boo
 HUTCH_API int32_t hutch_token_attributes(const hutch_model *model, int32_t *attributes, int32_t count);
 
 /* Renders a conversation (JSON array of messages in OpenAI form; array of tools or ""; object of
- * variables) with the model's Jinja template, ChatML when it has none. Returns the length in bytes of
- * the text, which hutch_rendered then copies; ERROR when the template fails. */
-HUTCH_API int32_t hutch_render(hutch_model *model, const char *messages, const char *tools, const char *variables, bool add_generation_prompt);
+ * variables) with the model's Jinja template, ChatML when it has none. `ending`: 0 = as it is, 1 = the
+ * assistant's turn is opened behind it, 2 = the last message, the assistant's, stays open, to be gone on
+ * with. Returns the length in bytes of the text, which hutch_rendered then copies; ERROR when the
+ * template fails. */
+HUTCH_API int32_t hutch_render(hutch_model *model, const char *messages, const char *tools, const char *variables, int32_t ending);
 
 /* Copies the text of the last hutch_render; returns the bytes written, no final 0. */
 HUTCH_API int32_t hutch_rendered(const hutch_model *model, char *buffer, int32_t size);

@@ -47,6 +47,10 @@ export const facts = {
   interruptible: 22,
 } as const;
 
+/** How a rendered conversation ends: `ending` of `hutch_render`. */
+const promptEndings = { plain: 0, opened: 1, continued: 2 } as const;
+export type PromptEnding = keyof typeof promptEndings;
+
 /** Bits of `llama_token_attr` in llama.h. */
 export const tokenAttributes = {
   unknown: 1 << 0,
@@ -353,13 +357,13 @@ export class NativeModel {
   }
 
   /** @throws EngineError with the template's own words */
-  render(messages: string, tools: string, variables: string, addGenerationPrompt: boolean): string {
+  render(messages: string, tools: string, variables: string, ending: PromptEnding): string {
     const length = this.#lib.hutch_render(
       this.#model,
       cString(messages),
       cString(tools),
       cString(variables),
-      addGenerationPrompt,
+      promptEndings[ending],
     );
     if (length < 0) throw statusError(length, this.#error());
     const buffer = new Uint8Array(Math.max(1, length));

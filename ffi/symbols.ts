@@ -5,7 +5,7 @@
 import type { FFIFunction } from "bun:ffi";
 
 /** Version of the ABI that this table describes; the library must report the same. */
-export const abiVersion = 4;
+export const abiVersion = 5;
 
 export const symbols = {
   // int32_t hutch_abi_version(void)
@@ -56,8 +56,8 @@ export const symbols = {
   hutch_token_piece: { args: ["ptr", "i32", "bool", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_token_attributes(const hutch_model *model, int32_t *attributes, int32_t count)
   hutch_token_attributes: { args: ["ptr", "ptr", "i32"], returns: "i32" },
-  // int32_t hutch_render(hutch_model *model, const char *messages, const char *tools, const char *variables, bool add_generation_prompt)
-  hutch_render: { args: ["ptr", "ptr", "ptr", "ptr", "bool"], returns: "i32" },
+  // int32_t hutch_render(hutch_model *model, const char *messages, const char *tools, const char *variables, int32_t ending)
+  hutch_render: { args: ["ptr", "ptr", "ptr", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_rendered(const hutch_model *model, char *buffer, int32_t size)
   hutch_rendered: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_decode(hutch_model *model, int32_t count, const int32_t *tokens, const int32_t *positions, const int32_t *sequences, const uint8_t *wanted, bool interruptible)

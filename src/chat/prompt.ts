@@ -88,8 +88,13 @@ export function jinjaRequest(conversation: Conversation): TemplateRequest {
         ? { reasoning_effort: JSON.stringify(think.level) }
         : {}),
     },
-    addGenerationPrompt: true,
+    ending: isOpen(conversation.messages.at(-1)) ? "continued" : "opened",
   };
+}
+
+/** Whether the model goes on with a message: the assistant's last words, without a call behind them. */
+function isOpen(last: ChatMessage | undefined): boolean {
+  return last?.role === "assistant" && last.content !== "" && !last.toolCalls?.length;
 }
 
 /** Whether a model wants its old thinking cut from the history. `model`: the name without its tag. */

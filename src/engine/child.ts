@@ -193,7 +193,7 @@ export class Child implements LoadedModel {
       messages: request.messagesJson,
       tools: request.toolsJson ?? "",
       variables: `{${variables}}`,
-      addGenerationPrompt: request.addGenerationPrompt,
+      ending: request.ending,
     });
     return report.type === "text" ? report.text : unexpected(report);
   }

@@ -237,8 +237,8 @@ export interface TemplateRequest {
   readonly toolsJson?: string;
   /** Variables of the template, e.g. `enable_thinking`, as JSON values. */
   readonly kwargs: Readonly<Record<string, string>>;
-  /** Whether the opening of the assistant's turn is written at the end. */
-  readonly addGenerationPrompt: boolean;
+  /** The assistant's turn is opened behind the messages, or the last one is its own and stays open. */
+  readonly ending: "opened" | "continued";
 }
 
 export interface EmbedOptions {

@@ -189,12 +189,14 @@ class FakeModel implements LoadedModel {
     return spell(tokens);
   }
 
-  async applyTemplate({ messagesJson, addGenerationPrompt }: TemplateRequest): Promise<string> {
+  async applyTemplate({ messagesJson, ending }: TemplateRequest): Promise<string> {
     const messages = JSON.parse(messagesJson) as { role: string; content: string }[];
     const turns = messages.map(
       ({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`,
     );
-    return turns.join("") + (addGenerationPrompt ? "<|im_start|>assistant\n" : "");
+    const text = turns.join("");
+    if (ending === "continued") return text.slice(0, -"<|im_end|>\n".length);
+    return `${text}<|im_start|>assistant\n`;
   }
 
   async #slot(signal: AbortSignal): Promise<void> {

@@ -132,7 +132,7 @@ export const Command = t.Union([
     messages: t.String(),
     tools: t.String(),
     variables: t.String(),
-    addGenerationPrompt: t.Boolean(),
+    ending: t.Union([t.Literal("opened"), t.Literal("continued")]),
   }),
   t.Object({ type: t.Literal("generate"), id: Id, request: GenerateShape }),
   t.Object({ type: t.Literal("check"), id: Id, ...constraint, texts: t.Array(t.String()) }),

@@ -83,7 +83,7 @@ describe.skipIf(!present || !haveLibrary)(
           JSON.stringify(messages),
           tools === undefined ? "" : JSON.stringify(tools),
           JSON.stringify(variables),
-          add_generation_prompt,
+          add_generation_prompt ? "opened" : "plain",
         );
       } finally {
         model.free();

@@ -101,7 +101,7 @@ describe.skipIf(!present || !haveLibrary)("both templates of a model write a pro
     });
     try {
       const request = jinjaRequest({ messages, tools: [], think: undefined });
-      return model.render(request.messagesJson, "", JSON.stringify(request.kwargs), true);
+      return model.render(request.messagesJson, "", JSON.stringify(request.kwargs), "opened");
     } finally {
       model.free();
     }

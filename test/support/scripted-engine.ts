@@ -134,7 +134,8 @@ class ScriptedModel implements LoadedModel {
   async applyTemplate(request: TemplateRequest): Promise<string> {
     this.#engine.conversations.push(request);
     const messages = JSON.parse(request.messagesJson) as { role: string; content: string }[];
-    return `${messages.map(({ role, content }) => `[${role}] ${content}\n`).join("")}[assistant] `;
+    const text = messages.map(({ role, content }) => `[${role}] ${content}\n`).join("");
+    return request.ending === "continued" ? text.slice(0, -1) : `${text}[assistant] `;
   }
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {

@@ -225,8 +225,8 @@ function handle(
         break;
       }
       case "render": {
-        const { messages, tools, variables, addGenerationPrompt } = message;
-        const text = model.render(messages, tools, variables, addGenerationPrompt);
+        const { messages, tools, variables, ending } = message;
+        const text = model.render(messages, tools, variables, ending);
         send({ type: "text", id, text });
         break;
       }
