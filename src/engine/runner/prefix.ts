@@ -75,3 +75,33 @@ export function chooseSlot(
   }
   return { kind: "use", slot: best.slot, common: best.common };
 }
+
+/** What matters of a slot for its place among the others. */
+export interface PlaceView {
+  readonly busy: boolean;
+  /** Tokens that it holds. */
+  readonly held: number;
+}
+
+/**
+ * The free slot that a request had best use in place of `wanted`, whose contents move there: libllama evaluates
+ * the rows of neighbouring sequences in one pass over the weights, and those of others in passes of their
+ * own. So the busy slots shall be few runs of neighbours; the least is moved for it.
+ *
+ * @param most tokens of both slots that are worth moving
+ */
+export function neighbour(slots: readonly PlaceView[], wanted: number, most: number): number {
+  if (!slots.some(({ busy }) => busy)) return wanted;
+  const busyAt = (slot: number) => slots[slot]?.busy === true;
+  // A slot beside a run prolongs it, one between two runs makes them one.
+  const runs = (slot: number) => 1 - Number(busyAt(slot - 1)) - Number(busyAt(slot + 1));
+  const own = slots[wanted]?.held ?? 0;
+  let best = { slot: wanted, runs: runs(wanted), held: 0 };
+  slots.forEach(({ busy, held }, slot) => {
+    if (busy || slot === wanted || own + held > most) return;
+    const found = { slot, runs: runs(slot), held };
+    const less = found.runs === best.runs && best.slot !== wanted && held < best.held;
+    if (found.runs < best.runs || less) best = found;
+  });
+  return best.slot;
+}

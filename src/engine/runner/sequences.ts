@@ -6,7 +6,7 @@ import { facts, type NativeModel } from "../../../ffi/native.ts";
 import { EngineError } from "../../errors.ts";
 import { wholeSpans } from "./media.ts";
 import { fixedChunk } from "./plan.ts";
-import { chooseSlot, givesUp } from "./prefix.ts";
+import { chooseSlot, givesUp, neighbour } from "./prefix.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
 import { Slot } from "./slot.ts";
 
@@ -18,6 +18,9 @@ const fewSlots = 4;
 
 /** A prompt is kept on disk when evaluating it again would take so long. */
 const worthSavingSeconds = 0.2;
+
+/** What slots hold is moved when evaluating it again would take no longer than this, which makes it a small thing to move. */
+const worthMovingSeconds = 2;
 
 /** Cached tokens are used when there are so many, or when they save so much time. */
 const worthKeepingTokens = 32;
@@ -76,10 +79,12 @@ export class Sequences {
     const grown = first?.givesUp && this.slots.length < fewSlots && this.grow(0);
     const chosen = grown ? this.#choose(prompt) : first;
     if (chosen === undefined) return undefined;
-    const { choice, slot } = chosen;
-    const stays = choice.kind === "use" ? this.#stays(slot, choice.common) : 0;
+    const { choice } = chosen;
+    const stays = choice.kind === "use" ? this.#stays(chosen.slot, choice.common) : 0;
     // What stays is saved when there is time (`saveIdle`).
-    if (slot.tokens.length - stays >= this.#worthSaving()) this.#save(slot);
+    if (chosen.slot.tokens.length - stays >= this.#worthSaving()) this.#save(chosen.slot);
+    if (stays === 0 && !this.#copying) this.empty(chosen.slot);
+    const slot = this.#beside(chosen.slot, choice.kind === "copy" ? choice.source : undefined);
     if (choice.kind === "copy") this.#copy(choice.source, slot);
     const common = Math.max(choice.common, this.#restore(slot, prompt, choice.common));
     return { slot, kept: this.trim(slot, this.#useful(Math.min(common, prompt.length - 1))) };
@@ -91,6 +96,38 @@ export class Sequences {
     const slot = choice.kind === "wait" ? undefined : this.slots[choice.slot];
     if (choice.kind === "wait" || slot === undefined) return undefined;
     return { choice, slot, givesUp: givesUp(slot, choice.kind === "use" ? choice.common : 0) };
+  }
+
+  /** The slot to use in place of a free one, to which its contents have moved: see `neighbour`. */
+  #beside(slot: Slot, source: number | undefined): Slot {
+    // A step of one request has no neighbours. Until a step has made the copies nothing can be moved.
+    if (this.#options.deterministic || this.#copying) return slot;
+    const views = this.#views().map(({ tokens, busy }, index) => ({
+      busy,
+      held: index === source ? Number.POSITIVE_INFINITY : tokens.length,
+    }));
+    const most = this.#options.promptSpeed() * worthMovingSeconds;
+    const near = this.slots[neighbour(views, this.slots.indexOf(slot), most)];
+    if (near === undefined || near === slot) return slot;
+    const [there, here] = [slot, near].map((each) => this.#take(each));
+    slot.exchange(near);
+    this.#put(near, there);
+    this.#put(slot, here);
+    return near;
+  }
+
+  /** What a slot's sequence holds; the sequence is empty then. */
+  #take({ sequence, tokens }: Slot): Uint8Array | undefined {
+    if (tokens.length === 0) return undefined;
+    const bytes = this.#model.saveSequence(sequence);
+    this.#model.remove(sequence, -1, -1);
+    return bytes;
+  }
+
+  #put(slot: Slot, bytes: Uint8Array | undefined): void {
+    if (bytes === undefined) return;
+    // It is kept to save time alone: what cannot be moved is forgotten.
+    if (!this.#model.restoreSequence(slot.sequence, bytes)) slot.clear();
   }
 
   /**

@@ -143,4 +143,16 @@ export class Slot {
   clear(): void {
     this.cut(0);
   }
+
+  /** Two slots that nobody uses exchange what they hold; the memory has to follow. */
+  exchange(other: Slot): void {
+    const held = this.#held;
+    Object.assign(this, other.#held);
+    Object.assign(other, held);
+  }
+
+  get #held() {
+    const { tokens, spans, whole, lastUse, unsaved } = this;
+    return { tokens, spans, whole, lastUse, unsaved };
+  }
 }

@@ -1,6 +1,8 @@
 /** The contract of engines, kept by the one on libllama; skipped without library or test model. */
 import { describe, expect, test } from "bun:test";
 import { facts, Native, type NativeModel, StepBuffers } from "../../../ffi/native.ts";
+import { Sequences } from "../../../src/engine/runner/sequences.ts";
+import type { Active, Slot } from "../../../src/engine/runner/slot.ts";
 import { EngineCrashedError } from "../../../src/errors.ts";
 import { testModel } from "../../support/executable.ts";
 import { engineCases, loadSpec, request } from "./cases.ts";
@@ -90,6 +92,53 @@ describe.skipIf(!ready)("the engine on libllama", () => {
       }
     },
   );
+
+  test("a request gets a slot beside the busy ones, and nothing that others hold is lost", () => {
+    const native = load(6, { context: 512 });
+    try {
+      const sequences = new Sequences(native, {
+        most: 6,
+        deterministic: false,
+        prefixes: undefined,
+        promptSpeed: () => 1000,
+        borrowed: () => false,
+        onGrown: () => {},
+      });
+      const talks = ["Tom had a dog. ", "Lily saw the sun. ", "Ben was in the park. "].map((text) =>
+        native.tokenize(text.repeat(12), true, false),
+      );
+      const hold = (index: number, tokens: ArrayLike<number>) => {
+        for (let at = 0; at < tokens.length; at += 50) {
+          evaluate(native, index, at, Array.from(tokens).slice(at, at + 50));
+        }
+        sequences.slots[index]?.tokens.push(...Array.from(tokens));
+      };
+      // The busy one is the first; a conversation is beside it, the one that goes on is the last.
+      [0, 1, 5].forEach((index, i) => {
+        hold(index, talks[i] ?? []);
+      });
+      const next = (index: number) => {
+        const { length } = sequences.slots[index]?.tokens ?? [];
+        const found = evaluate(native, index, length, native.tokenize("and", false, false));
+        native.remove(index, length, -1);
+        return found;
+      };
+      const [beside, last] = [next(1), next(5)];
+      const [first, second] = sequences.slots;
+      if (first === undefined || second === undefined) throw new Error("no slots");
+      first.active = { promptLeft: 0 } as unknown as Active;
+      const place = sequences.place(Int32Array.from([...(talks[2] ?? []), 5, 6]));
+      expect(place).toEqual({ slot: second, kept: talks[2]?.length ?? 0 });
+      expect([next(1), next(5)]).toEqual([last, beside]);
+      expect(sequences.slots[5]?.tokens).toEqual(Array.from(talks[1] ?? []));
+      // Another conversation is given a slot of its own, beside the two.
+      second.active = first.active;
+      const other = sequences.place(native.tokenize("A cat sat on the mat.", true, false));
+      expect(other).toEqual({ slot: sequences.slots[2] as Slot, kept: 0 });
+    } finally {
+      native.free();
+    }
+  });
 
   test("what a sequence holds goes on in a context with more slots, and with fewer", () => {
     const [small, large] = [load(2), load(8)];

@@ -11,7 +11,7 @@ import {
   type StepLimits,
   worthInterrupting,
 } from "../../../src/engine/runner/plan.ts";
-import { chooseSlot } from "../../../src/engine/runner/prefix.ts";
+import { chooseSlot, neighbour } from "../../../src/engine/runner/prefix.ts";
 import { PromptCosts } from "../../../src/engine/runner/prompt-costs.ts";
 import { TextAssembler } from "../../../src/engine/runner/text.ts";
 
@@ -383,5 +383,40 @@ describe("the choice of a slot", () => {
 
   test("waits when no slot is free", () => {
     expect(chooseSlot([slot([], true)], [1], true)).toEqual({ kind: "wait" });
+  });
+});
+
+describe("the place of a slot", () => {
+  /** `#` is busy, a digit so many tens of tokens that a free slot holds. */
+  const at = (slots: string, wanted: number, most = 1000) =>
+    neighbour(
+      [...slots].map((each) => ({
+        busy: each === "#",
+        held: each === "#" ? 0 : 10 * Number(each),
+      })),
+      wanted,
+      most,
+    );
+
+  test("is the wanted one while nobody else is busy, or when it is beside busy ones", () => {
+    expect(at("0000", 2)).toBe(2);
+    expect(at("#500", 1)).toBe(1);
+    expect(at("##0050", 2)).toBe(2);
+  });
+
+  test("is beside busy ones, where least has to be moved", () => {
+    expect(at("00#00000", 7)).toBe(1);
+    expect(at("09#30000", 7)).toBe(3);
+    expect(at("99#90000", 7)).toBe(1);
+  });
+
+  test("is between two runs of busy ones, which it makes one, whatever is there", () => {
+    expect(at("#0000##9#0", 9)).toBe(7);
+    expect(at("#00##9#0", 2)).toBe(5);
+  });
+
+  test("is the wanted one when too much had to be moved", () => {
+    expect(at("#9009", 4, 100)).toBe(4);
+    expect(at("#9009", 4, 180)).toBe(1);
   });
 });
