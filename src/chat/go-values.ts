@@ -1,7 +1,7 @@
 /** Messages and tools as Go templates see them (template.md 1). */
 import { goJsonString } from "../model/gojson.ts";
 import { jsonValue, Struct, TextList, TextMap } from "./gotemplate/values.ts";
-import type { ChatMessage, Tool, ToolCall } from "./messages.ts";
+import type { ChatMessage, Conversation, Tool, ToolCall } from "./messages.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -138,9 +138,9 @@ function toolValue(tool: Tool): Struct {
   );
 }
 
-/** The tools of a conversation: falsy and printing `null` when there are none. */
-export function toolsValue(tools: readonly Tool[]): unknown {
-  if (tools.length === 0) return new TextMap({}, () => "null");
+/** The tools of a conversation: falsy, and printing `null` when no list was sent. */
+export function toolsValue({ tools, toolsSent }: Conversation): unknown {
+  if (tools.length === 0 && toolsSent !== true) return new TextMap({}, () => "null");
   return TextList.from(tools, toolValue);
 }
 

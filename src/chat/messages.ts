@@ -62,5 +62,7 @@ export interface Tool {
 export interface Conversation {
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly Tool[];
+  /** A list of tools was sent, be it an empty one: Go templates print that as `[]`, none as `null`. */
+  readonly toolsSent?: boolean;
   readonly think: ThinkWish | undefined;
 }

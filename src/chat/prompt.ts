@@ -129,6 +129,7 @@ function harmonyTerms(conversation: Conversation): Conversation {
   const names = harmonyNames(tools);
   const named = (name: string) => names.get(name) ?? name;
   return {
+    ...conversation,
     messages: messages.map((message) => ({
       ...message,
       ...(message.toolName === undefined ? {} : { toolName: named(message.toolName) }),

@@ -130,7 +130,7 @@ function* rendering(source: string, conversation: Conversation): Rendering {
   return yield* template.rendering({
     System: system,
     Messages: messages.map(messageValue),
-    Tools: toolsValue(conversation.tools),
+    Tools: toolsValue(conversation),
     Response: "",
     ...thinkFields(conversation.think),
   });

@@ -143,7 +143,8 @@ function findCapabilities(
   if (facts.audio) found.add("audio");
   if (model.projectorPaths.length > 0) found.add("vision");
   if (model.projectorFacts.some(({ audio }) => audio)) found.add("audio");
-  if (choice === "go" && model.template !== undefined) {
+  // A template counts beside a renderer too.
+  if (choice !== "jinja" && model.template !== undefined) {
     const traits = goTraits(model.template);
     if (traits.tools) found.add("tools");
     if (traits.insert) found.add("insert");

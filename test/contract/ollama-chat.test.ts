@@ -243,3 +243,32 @@ test("a model that names a built-in parser is read by it", async () => {
     thinking: "hm",
   });
 });
+
+test("text and calls of one step are one object", async () => {
+  await application.create("p", { parser: "qwen3", template: chatMl });
+  const call = '<tool_call>{"name":"f","arguments":{}}</tool_call>';
+  application.engine.answers = [{ steps: [`so ${call}then`] }];
+  const [first] = await application.lines(path, { model: "p", messages: hi });
+  expect<unknown>((first as { message: object }).message).toEqual({
+    role: "assistant",
+    content: "sothen",
+    tool_calls: [{ id: expect.any(String), function: { index: 0, name: "f", arguments: {} } }],
+  });
+});
+
+test("what a template can counts beside a renderer", async () => {
+  const template =
+    "{{ .Tools }}{{ range .Messages }}{{ if .Thinking }}<t>{{ .Thinking }}</t>{{ end }}{{ end }}";
+  await application.create("r", { renderer: "qwen3-coder", template });
+  const wish = { model: "r", messages: hi, stream: false, think: true };
+  expect((await application.post(path, wish)).status).toBe(200);
+});
+
+test("a Go template prints no tools as null, and a list without any as one", async () => {
+  const template = "{{ range .Messages }}{{ .Content }}{{ end }}{{ .Tools }}";
+  await application.create("t", { template });
+  await application.post(path, { model: "t", messages: hi, stream: false });
+  await application.post(path, { model: "t", messages: hi, tools: [], stream: false });
+  await application.post("/api/generate", { model: "t", prompt: "Hi", stream: false });
+  expect(prompts()).toEqual(["Hinull", "Hi[]", "Hi[]"]);
+});

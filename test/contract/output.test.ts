@@ -97,7 +97,7 @@ describe("a named parser", () => {
 });
 
 describe("a call beside content", () => {
-  test("of one step is sent after it, and neither is lost", async () => {
+  test("of one step is sent with it, and neither is lost", async () => {
     const template =
       "{{ .Tools }}{{ range .Messages }}{{ .Content }}{{ if .ToolCalls }}<call>{{ end }}{{ end }}";
     await application.create("t", { template });
@@ -108,8 +108,7 @@ describe("a call beside content", () => {
       tools: [tool("f")],
     });
     expect(lines.map((line) => (line as { message: unknown }).message)).toEqual([
-      { role: "assistant", content: "Look: " },
-      { role: "assistant", content: "", tool_calls: [call("f", { a: 2 })] },
+      { role: "assistant", content: "Look: ", tool_calls: [call("f", { a: 2 })] },
       { role: "assistant", content: "" },
     ]);
   });

@@ -77,6 +77,7 @@ function conversationOf(
   return {
     messages: [...system, ...model.messages, ...asked],
     tools: (body.tools ?? []) as unknown as Tool[],
+    toolsSent: Array.isArray(body.tools),
     think,
   };
 }
@@ -185,9 +186,8 @@ async function* objects(run: Run, signal: AbortSignal, attempt = 0): AsyncGenera
     const logprobs = wireLogprobs(raw, run.body.top_logprobs);
     if (done !== undefined) {
       yield { content, thinking, calls: wired, logprobs, ...ending(run, done, broken) };
-    } else {
-      if (content !== "" || thinking !== "" || logprobs) yield { content, thinking, logprobs };
-      if (wired.length > 0) yield { calls: wired };
+    } else if (content !== "" || thinking !== "" || wired.length > 0 || logprobs) {
+      yield { content, thinking, calls: wired, logprobs };
     }
   }
 }

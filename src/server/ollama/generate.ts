@@ -77,7 +77,7 @@ function conversationOf(
       ...(body.images?.length ? { images: body.images } : {}),
     },
   ];
-  return { messages, tools: [], think };
+  return { messages, tools: [], toolsSent: !body.template, think };
 }
 
 interface Run {
