@@ -153,7 +153,7 @@ export class Answers {
     active.constraint?.note(token, bytes);
     const piece = active.assembler.push(bytes);
     if (active.request.wantContext) active.output += piece.text;
-    const wanted = piece.stopped && piece.text === "" ? undefined : logprobs();
+    const wanted = piece.swallowed ? undefined : logprobs();
     if (piece.text !== "" || wanted !== undefined) {
       const more = wanted === undefined ? {} : { logprobs: wanted };
       this.#events.push([active.id, { type: "text", text: piece.text, ...more }]);

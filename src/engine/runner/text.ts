@@ -8,6 +8,8 @@ export interface Piece {
   readonly text: string;
   /** A stop text was completed: the answer ends before it. */
   readonly stopped: boolean;
+  /** The token that completed it shows nothing of its own: all of it is the stop text's. */
+  readonly swallowed?: boolean;
 }
 
 /** Length of the longest end of `text` with which a stop text could begin. */
@@ -48,9 +50,10 @@ export class TextAssembler {
       if (at >= 0 && (first < 0 || at < first)) first = at;
     }
     if (first >= 0) {
+      const swallowed = first <= (this.#starts.at(-1) ?? 0);
       this.#held = "";
       this.#starts = [];
-      return { text: all.slice(0, first), stopped: true };
+      return { text: all.slice(0, first), stopped: true, ...(swallowed ? { swallowed } : {}) };
     }
     const held = heldBack(all, this.#stops);
     // Whole tokens are shown or held, as llama.cpp's server does.

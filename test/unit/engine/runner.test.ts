@@ -49,6 +49,20 @@ describe("text of tokens", () => {
   }
 });
 
+test("a token that shows nothing of its own, because all of it is a stop text's, says so", () => {
+  const pieces = (stop: string) => {
+    const assembler = new TextAssembler([stop]);
+    return ["He", "om ", "the"].map((text) => assembler.push(new TextEncoder().encode(text)));
+  };
+  const before = [
+    { text: "He", stopped: false },
+    { text: "", stopped: false },
+  ];
+  expect(pieces(" the")).toEqual([...before, { text: "om", stopped: true, swallowed: true }]);
+  expect(pieces("m t").at(-1)).toEqual({ text: "o", stopped: true, swallowed: true });
+  expect(pieces("he").at(-1)).toEqual({ text: "t", stopped: true });
+});
+
 describe("the plan of a step", () => {
   const limits: StepLimits = {
     batchSize: 64,
