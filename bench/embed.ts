@@ -3,12 +3,13 @@
  * and 256, one after the other, and requests of 1 by eight clients; in interleaved rounds, as ratios:
  * `bun bench/embed.ts --model FILE.gguf [--texts N] [--rounds N] [--threads N]`. The model is one that
  * makes embeddings (`bun bench/model.ts FILE.gguf --small --embeds`). The peer is built by
- * `bun build.ts --peers`, or named with `--llama-server FILE`; without it hutch alone is measured.
+ * `bun build.ts --peers`, or lies in the folder `--peers DIR`; without it hutch alone is measured.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createModel, startServer, until } from "../test/support/executable.ts";
+import { createModel, startServer } from "../test/support/executable.ts";
+import { startPeer } from "./peer.ts";
 
 const { values } = parseArgs({
   options: {
@@ -16,10 +17,7 @@ const { values } = parseArgs({
     texts: { type: "string", default: "1000" },
     rounds: { type: "string", default: "3" },
     threads: { type: "string", default: "2" },
-    "llama-server": {
-      type: "string",
-      default: join(import.meta.dir, "../dist/peers/llama-server"),
-    },
+    peers: { type: "string", default: join(import.meta.dir, "../dist/peers") },
   },
 });
 if (values.model === undefined) {
@@ -73,47 +71,32 @@ async function rate(embed: Embed, size: number, clients: number): Promise<number
   return texts.length / ((performance.now() - since) / 1000);
 }
 
-async function startPeer(program: string): Promise<{ embed: Embed } & AsyncDisposable> {
-  const probe = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-  const { port } = probe;
-  await probe.stop(true);
-  const argv = ["-m", model ?? "", "-t", threads, "--port", String(port), "--embeddings"];
-  const child = Bun.spawn([program, ...argv, "-b", "2048", "-ub", "2048"], {
-    stdout: "ignore",
-    stderr: "ignore",
-  });
-  const url = `http://127.0.0.1:${port}`;
-  await until("llama-server is ready", async () => {
-    if (child.exitCode !== null) throw new Error(`llama-server ended with ${child.exitCode}`);
-    return (await fetch(`${url}/health`).catch(() => undefined))?.ok === true;
-  });
-  return {
-    embed: async (input) => (await post(`${url}/v1/embeddings`, { input })).data?.length ?? 0,
-    [Symbol.asyncDispose]: async () => {
-      child.kill();
-      await child.exited;
-    },
-  };
-}
-
 await using server = await startServer();
 await createModel(server, "model", model, { parameters: { num_thread: Number(threads) } });
 const hutch: Embed = async (input) => {
   const { embeddings } = await post(`${server.url}/api/embed`, { model: "model", input });
   return embeddings?.length ?? 0;
 };
-const program = values["llama-server"];
-await using peer = existsSync(program) ? await startPeer(program) : undefined;
+const program = join(values.peers, "llama-server");
+// As llama-server starts by itself, but with room for a whole request in a batch.
+const args = ["-t", threads, "--embeddings", "-b", "2048", "-ub", "2048"];
+await using peer = existsSync(program)
+  ? await startPeer(values.peers, model, 4, { args })
+  : undefined;
 if (peer === undefined) console.log(`no peer at ${program}: bun build.ts --peers makes it`);
+const theirs: Embed = async (input) =>
+  (await post(`${peer?.url}/v1/embeddings`, { input })).data?.length ?? 0;
 
 await rate(hutch, 64, 1);
-if (peer !== undefined) await rate(peer.embed, 64, 1);
+if (peer !== undefined) await rate(theirs, 64, 1);
 console.log("texts a request  clients   hutch /s  llama-server /s   ratio");
 for (const { size, clients } of shapes) {
   let own = 0;
   let other = 0;
   for (let round = 0; round < Number(values.rounds); round++) {
-    if (peer !== undefined) other = Math.max(other, await rate(peer.embed, size, clients));
+    peer?.wake();
+    if (peer !== undefined) other = Math.max(other, await rate(theirs, size, clients));
+    peer?.sleep();
     own = Math.max(own, await rate(hutch, size, clients));
   }
   const cells = [

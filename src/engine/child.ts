@@ -297,6 +297,8 @@ export class Child implements LoadedModel {
   /** Whether a message is urgent: it frees a slot, or its sender waits while others are served. */
   #waits({ type }: Command): boolean {
     if (type === "cancel") return true;
+    // A text that is embedded is read from its beginning when it was interrupted: others take turns.
+    if (type === "embed" && this.#streams.size === 0) return false;
     return type !== "pause" && this.#streams.size + this.#callers.size > 1;
   }
 

@@ -1,5 +1,6 @@
 /** The field `think` of a request (api.md 7.1). */
 import { InvalidRequestError } from "../errors.ts";
+import { goQuote } from "./gojson.ts";
 
 const thinkLevels = ["high", "medium", "low", "max"] as const;
 export type ThinkLevel = (typeof thinkLevels)[number];
@@ -28,7 +29,7 @@ export function parseThink(value: unknown): Think | undefined {
   }
   const level = thinkLevels.find((known) => known === value);
   if (level === undefined) {
-    throw new InvalidRequestError(`invalid think value: ${JSON.stringify(value)} ${allowed}`);
+    throw new InvalidRequestError(`invalid think value: ${goQuote(value)} ${allowed}`);
   }
   return { on: true, level };
 }

@@ -262,3 +262,113 @@ describe("a name", () => {
     expect(await refusal(path, JSON.stringify(body), method)).toBe(expected);
   });
 });
+
+describe("of several wrong values", () => {
+  const field = (name: string, kind: string, type: string) =>
+    `400 json: cannot unmarshal ${kind} into Go struct field ${name} of type ${type}`;
+
+  test.each([
+    [
+      "the first one counts",
+      "/api/generate",
+      { stream: 1, prompt: [], raw: "yes" },
+      field("GenerateRequest.stream", "number", "bool"),
+    ],
+    [
+      "one with a decoder of its own goes before all plain ones",
+      "/api/generate",
+      { stream: 1, think: 5, keep_alive: [] },
+      '400 think must be a boolean or string ("high", "medium", "low", "max", true, or false)',
+    ],
+    [
+      "keep_alive is such a one, on every route",
+      "/api/embeddings",
+      { prompt: 5, keep_alive: "soon" },
+      '400 time: invalid duration "soon"',
+    ],
+    [
+      "messages are read by one: the first mistake inside counts",
+      "/api/chat",
+      { stream: [], messages: [{ role: "user" }, { content: 1, tool_name: {} }], think: 5 },
+      field("ChatRequest.messages.content", "number", "string"),
+    ],
+    [
+      "images inside them too",
+      "/api/chat",
+      { stream: [], messages: [{ role: "user", images: ["?"] }] },
+      "400 illegal base64 data at input byte 0",
+    ],
+    [
+      "values of a map are fields",
+      "/api/create",
+      { model: 1, adapters: { a: 1 } },
+      field("CreateRequest.model", "number", "string"),
+    ],
+    [
+      "a number too large for an integer is none",
+      "/api/embed",
+      { model: "-x", dimensions: 12_345_678_901_234_567_000 },
+      field("EmbedRequest.dimensions", "number 12345678901234567000", "int"),
+    ],
+  ])("%s", async (_, path, body, text) => {
+    expect(await refusal(path, JSON.stringify(body))).toBe(text);
+  });
+
+  const tool = (parameters: unknown) => ({
+    model: "m",
+    tools: [{ type: 1, function: { name: "f", parameters } }],
+  });
+  const inside = "ToolFunctionParameters.tools.function.parameters";
+  test.each([
+    [
+      "as a plain one of a tool",
+      tool({ required: 1 }),
+      field("Tool.tools.type", "number", "string"),
+    ],
+    [
+      "but those of a tool's properties first",
+      tool({ properties: { a: { type: ["string", 1] }, b: 1 } }),
+      field(`${inside}.properties.type`, "number", "string"),
+    ],
+    [
+      "however deep",
+      tool({ properties: { a: { type: "object", properties: { b: { enum: "x" } } } } }),
+      field(`${inside}.properties.properties.enum`, "string", "[]interface {}"),
+    ],
+    [
+      "and a map that is none",
+      tool({ properties: [] }),
+      "400 Value looks like object, but can't find closing '}' symbol",
+    ],
+  ])("counts %s", async (_, body, text) => {
+    expect(await refusal("/api/chat", JSON.stringify(body))).toBe(text);
+  });
+
+  test("a map's values have a type", async () => {
+    const body = { model: "x", from: "m", adapters: { a: 1 } };
+    expect(await refusal("/api/create", JSON.stringify(body))).toBe(
+      field("CreateRequest.adapters", "number", "string"),
+    );
+  });
+});
+
+describe("names in errors", () => {
+  test("are quoted as Go quotes them", async () => {
+    const body = { source: "m", destination: "a\nb\u0000" };
+    expect(await refusal("/api/copy", JSON.stringify(body))).toBe(
+      '400 destination "a\\nb\\x00" is invalid',
+    );
+  });
+
+  test("of a model to make are judged before its licence", async () => {
+    expect(await refusal("/api/create", '{"model":"-x","from":"m","license":1}')).toBe(
+      "400 invalid model name",
+    );
+    expect(await refusal("/api/create", '{"model":"x","from":"m","license":1}')).toBe(
+      "500 json: cannot unmarshal number into Go value of type []string",
+    );
+    expect(await refusal("/api/create", '{"model":"x\\n","from":"m"}')).toBe(
+      "400 invalid model name",
+    );
+  });
+});

@@ -37,6 +37,10 @@ class Work {
   finished = 0;
   /** Tokens of text `next`, once it was looked at. */
   ahead: ArrayLike<number> | undefined;
+  /** Text `next` was given up once: it is not again, so that there is progress. */
+  again = false;
+  /** The last turn had a text of it. */
+  served = false;
 
   constructor(
     readonly job: EmbedJob,
@@ -79,6 +83,8 @@ export class EmbedQueue {
   readonly #pooled: boolean;
   /** One text a batch, in pieces that do not depend on the clock. */
   readonly #deterministic: boolean;
+  /** Steps may end early when the parent has something to say. */
+  readonly #interruptible: boolean;
   /** Tokens a second, measured. */
   #speed: number;
   #works: Work[] = [];
@@ -104,6 +110,7 @@ export class EmbedQueue {
     this.#cells = model.fact(facts.context);
     this.#pooled = model.fact(facts.pooled) === 1;
     this.#deterministic = options.deterministic;
+    this.#interruptible = model.fact(facts.interruptible) === 1;
     this.#speed = options.firstSpeed;
   }
 
@@ -143,9 +150,17 @@ export class EmbedQueue {
     for (const work of this.#works.filter(({ job }) => job.texts.length === 0)) {
       this.#finish(work);
     }
+    this.#queueServed();
     const { readings, rows } = this.#fill(free, this.#budget(othersDecode), take);
     if (rows > 0) this.#evaluate(readings, rows);
     return this.#results;
+  }
+
+  /** Who came while a batch was evaluated has the next turn before those who had that one. */
+  #queueServed(): void {
+    const served = this.#works.filter((work) => work.served);
+    this.#works = [...this.#works.filter((work) => !work.served), ...served];
+    for (const work of served) work.served = false;
   }
 
   #budget(othersDecode: boolean): number {
@@ -202,6 +217,7 @@ export class EmbedQueue {
       if (tokens === undefined) continue; // that request has failed
       if (tokens.length > room && room < this.#step.capacity) return undefined;
       work.ahead = undefined;
+      work.served = true;
       const index = work.next++;
       // To the end of the line: requests take turns.
       this.#works.push(...this.#works.splice(this.#works.indexOf(work), 1));
@@ -241,7 +257,11 @@ export class EmbedQueue {
     // Answers need logits; models that only make embeddings never leave this mode.
     if (!this.#pooled) this.#model.setEmbeddings(true);
     try {
-      const result = this.#model.decode(this.#step, rows);
+      const result = this.#model.decode(this.#step, rows, this.#mayInterrupt(readings, rows));
+      if (result === status.interrupted) {
+        for (const reading of readings) this.#giveBack(reading);
+        return;
+      }
       if (result !== status.ok) throw new EngineError(this.#model.lastError());
       const seconds = (performance.now() - since) / 1000;
       if (rows > 7 && seconds > 0) this.#speed += 0.5 * (rows / seconds - this.#speed);
@@ -258,6 +278,19 @@ export class EmbedQueue {
     }
   }
 
+  /** Whether a step may end early: that of a text which must be read in one piece, and is long. */
+  #mayInterrupt([first]: readonly Reading[], rows: number): boolean {
+    const long = rows > promptChunk(this.#speed, false);
+    return this.#interruptible && this.#whole && long && first?.work.again === false;
+  }
+
+  /** A text whose step ended early is read from its beginning, when its request is still there. */
+  #giveBack({ work, index, tokens }: Reading): void {
+    work.next = index;
+    work.ahead = tokens;
+    work.again = true;
+  }
+
   /** Takes the vector of a text that was read to its end. */
   #collect(reading: Reading): void {
     const { work, index, tokens, sequence, lastRow } = reading;
@@ -269,6 +302,7 @@ export class EmbedQueue {
     work.vectors.set(vector, index * this.#width);
     work.promptTokens += tokens.length;
     work.finished++;
+    work.again = false;
     if (work.finished === work.job.texts.length) this.#finish(work);
   }
 }

@@ -58,8 +58,6 @@ export interface CreateTools {
  * @throws InvalidRequestError, ModelNameError, DigestFormatError
  */
 export function checkCreateRequest(request: CreateRequest): ModelName {
-  const name = parseName(request.model.trim());
-  if (!isValidName(name)) throw new ModelNameError("invalid model name");
   const { files = {}, adapters = {}, draftFiles = {} } = request;
   for (const path of [...Object.keys(files), ...Object.keys(draftFiles)]) {
     if (!isLocalPath(path)) throw new InvalidRequestError("file path must be relative");
@@ -69,6 +67,8 @@ export function checkCreateRequest(request: CreateRequest): ModelName {
   if (request.draftQuantize && Object.keys(draftFiles).length === 0) {
     throw new InvalidRequestError("--draft-quantize requires a DRAFT model");
   }
+  const name = parseName(request.model);
+  if (!isValidName(name)) throw new ModelNameError("invalid model name");
   if (!request.from && request.files === undefined) {
     throw new InvalidRequestError("neither 'from' or 'files' was specified");
   }

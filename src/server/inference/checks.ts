@@ -1,13 +1,13 @@
 /** What is checked of a request before a model is loaded for it (api.md 2.3, 7). */
 import { CapabilityError, InvalidRequestError } from "../../errors.ts";
 import { capabilitiesOf } from "../../model/capabilities.ts";
+import { goQuote } from "../../model/gojson.ts";
 import type { StoredModel } from "../../model/model.ts";
 import { fullName } from "../../model/name.ts";
 import { parseThink, type Think } from "../../model/think.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { decodeBase64 } from "../ollama/go-body.ts";
 
 /** Fields with a reader of their own; what is wrong with them is a fault of the body (api.md 1.2). */
 export interface Fields {
@@ -17,18 +17,16 @@ export interface Fields {
 }
 
 /** @throws InvalidRequestError */
-export function readFields(
-  body: { readonly keep_alive?: unknown; readonly think?: unknown },
-  images: readonly string[] = [],
-): Fields {
+export function readFields(body: {
+  readonly keep_alive?: unknown;
+  readonly think?: unknown;
+}): Fields {
   const think = parseThink(body.think);
   const named = typeof body.think === "string";
-  const fields = {
+  return {
     keepAlive: parseKeepAlive(body.keep_alive),
     think: think === undefined ? undefined : { ...think, named },
   };
-  for (const image of images) decodeBase64(image);
-  return fields;
 }
 
 /** @throws InvalidRequestError */
@@ -57,7 +55,7 @@ export function checkCapabilities(
   wishes: Wishes,
 ): Think | undefined {
   const can = new Set(capabilitiesOf(model, deps.config.goTemplate));
-  const quoted = JSON.stringify(wishes.raw);
+  const quoted = goQuote(wishes.raw);
   const asked = wishes.think;
   if (can.has("image")) {
     throw new CapabilityError("image generation models are not currently supported");

@@ -219,7 +219,7 @@ async function single(run: Run, scope: RunScope, attempt: number): Promise<Respo
 async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise<Response> {
   const since = performance.now();
   const images = (body.messages ?? []).flatMap((message) => message.images ?? []);
-  const { keepAlive, think: asked } = readFields(body, images);
+  const { keepAlive, think: asked } = readFields(body);
   checkTopLogprobs(body.top_logprobs);
   const raw = body.model ?? "";
   if (raw.trim() === "") throw new ModelRequiredError();

@@ -1,6 +1,7 @@
 /** `POST /api/copy` (api.md 10.4). */
 import { Elysia } from "elysia";
 import { ModelNameError, ModelNotFoundError } from "../../errors.ts";
+import { goQuote } from "../../model/gojson.ts";
 import { installGuide, isGuide } from "../../model/guide.ts";
 import { displayName, isValidName, parseName } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
@@ -9,17 +10,19 @@ import { CopyBody } from "./schemas.ts";
 
 async function copy({ store, guide }: ServerDeps, body: CopyBody): Promise<Response> {
   const source = parseName(body.source ?? "");
-  if (!isValidName(source)) throw new ModelNameError(`source "${body.source ?? ""}" is invalid`);
+  if (!isValidName(source)) {
+    throw new ModelNameError(`source ${goQuote(body.source ?? "")} is invalid`);
+  }
   const target = parseName(body.destination ?? "");
   if (!isValidName(target)) {
-    throw new ModelNameError(`destination "${body.destination ?? ""}" is invalid`);
+    throw new ModelNameError(`destination ${goQuote(body.destination ?? "")} is invalid`);
   }
   if (guide !== undefined && isGuide(displayName(source))) await installGuide(store, guide);
   try {
     store.copy(source, target);
   } catch (error) {
     if (!(error instanceof ModelNotFoundError)) throw error;
-    throw new ModelNotFoundError(`model "${body.source}" not found`, { cause: error });
+    throw new ModelNotFoundError(`model ${goQuote(body.source ?? "")} not found`, { cause: error });
   }
   return new Response(null);
 }

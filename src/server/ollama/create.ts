@@ -1,6 +1,6 @@
 /** `POST /api/create` (api.md 10, 14). */
 import { Elysia } from "elysia";
-import { ModelNotFoundError, OptionError } from "../../errors.ts";
+import { ModelNameError, ModelNotFoundError, OptionError } from "../../errors.ts";
 import { createModel } from "../../model/create/create.ts";
 import { type CreateRequest, checkCreateRequest } from "../../model/create/request.ts";
 import type { ServerDeps } from "../deps.ts";
@@ -25,7 +25,6 @@ function licenses(value: unknown): string[] {
 
 /** @param old what a body of the old form says; fields of the new one go before it */
 function createRequest(body: CreateBody, old: Partial<CreateRequest>): CreateRequest {
-  const license = licenses(body.license);
   const quantize = body.quantize || body.quantization;
   return {
     ...old,
@@ -39,7 +38,6 @@ function createRequest(body: CreateBody, old: Partial<CreateRequest>): CreateReq
     ...(body.draft_quantize ? { draftQuantize: body.draft_quantize } : {}),
     ...(body.template ? { template: body.template } : {}),
     ...(body.system ? { system: body.system } : {}),
-    ...(license.length > 0 ? { license } : {}),
     ...(body.parameters === undefined
       ? {}
       : { parameters: body.parameters as Record<string, unknown> }),
@@ -71,14 +69,17 @@ function isLocalClient(request: Request): boolean {
 async function create(deps: ServerDeps, body: CreateBody, request: Request): Promise<Response> {
   const context = { store: deps.store, local: isLocalClient(request) };
   const old = isOldForm(body) ? await fromOldForm(body, context) : {};
-  const wanted = createRequest(body, old);
-  checkCreateRequest(wanted);
-  if (wanted.from && !wanted.remoteHost) {
-    const reference = referenceOf(wanted.from);
+  const asked = createRequest(body, old);
+  checkCreateRequest(asked);
+  if (asked.from && !asked.remoteHost) {
+    if (asked.from.trim() === "") throw new ModelNameError("invalid model name");
+    const reference = referenceOf(asked.from);
     await findModel(deps, reference, (short) => `model '${short}' not found`).catch((error) => {
       if (!(error instanceof ModelNotFoundError)) throw error;
     });
   }
+  const license = licenses(body.license);
+  const wanted = license.length > 0 ? { ...asked, license } : asked;
   const scope = runScope(request);
   const progress = createModel(deps.store, wanted, createTools(deps, scope.signal));
   if (body.stream === false) {

@@ -8,7 +8,7 @@ import {
   ModelNotFoundError,
   ModelRequiredError,
 } from "../../errors.ts";
-import { shortFloat32 } from "../../model/gojson.ts";
+import { goQuote, shortFloat32 } from "../../model/gojson.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
@@ -85,10 +85,10 @@ async function embed(deps: ServerDeps, body: EmbedBody, request: Request): Promi
   const since = performance.now();
   const keepAlive = parseKeepAlive(body.keep_alive);
   const raw = body.model ?? "";
-  if (raw.trim() === "") throw new ModelNotFoundError("model '' not found");
+  if (raw.trim() === "") throw new ModelNotFoundError(`model '${raw}' not found`);
   const reference = referenceOf(raw);
   const inputs = inputsOf(body.input);
-  const missing = () => `model "${raw}" not found, try pulling it first`;
+  const missing = () => `model ${goQuote(raw)} not found, try pulling it first`;
   const model = await findModel(deps, reference, missing);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);
@@ -123,7 +123,7 @@ async function embeddings(
   const keepAlive = parseKeepAlive(body.keep_alive);
   const raw = body.model ?? "";
   if (raw.trim() === "") throw new ModelRequiredError();
-  const missing = () => `model "${raw}" not found, try pulling it first`;
+  const missing = () => `model ${goQuote(raw)} not found, try pulling it first`;
   const model = await findModel(deps, referenceOf(raw), missing);
   const resolved = optionsFor(deps, model, body.options);
   const scope = runScope(request);

@@ -228,10 +228,10 @@ async function single(
 
 async function generate(deps: ServerDeps, body: GenerateBody, request: Request): Promise<Response> {
   const since = performance.now();
-  const { keepAlive, think: asked } = readFields(body, body.images);
+  const { keepAlive, think: asked } = readFields(body);
   checkTopLogprobs(body.top_logprobs);
   const raw = body.model ?? "";
-  if (raw.trim() === "") throw new ModelNotFoundError("model '' not found");
+  if (raw.trim() === "") throw new ModelNotFoundError(`model '${raw}' not found`);
   const model = await findModel(deps, referenceOf(raw), () => `model '${raw}' not found`);
   const prompt = body.prompt ?? "";
   if (prompt === "" && keepAlive === 0n) {

@@ -9,27 +9,48 @@ import { JsonText } from "../../schema/wish.ts";
 import { firstValue } from "./go-json.ts";
 
 /** The parts of a TypeBox schema that reading needs. */
-interface Shape {
+export interface Shape {
   readonly type?: string;
+  /** Another type that will do. */
+  readonly or?: string;
   readonly properties?: Readonly<Record<string, Shape>>;
   readonly items?: Shape;
   /** Go type, e.g. `float64`, `[]api.Message`; absent = anything. */
   readonly go?: string;
   /** Go struct that errors about fields inside speak of, where it is not the request. */
   readonly struct?: string;
-  /** The whole text for a wrong type, where a decoder of its own reads the field. */
+  /** Values of a map. */
+  readonly additionalProperties?: boolean | Shape;
+  /** Types of what is inside, where the value is kept as it is. */
+  readonly inside?: () => Shape;
+  /** A decoder of its own reads the value: its first error ends the reading. */
+  readonly own?: boolean;
+  /** What that decoder says of a wrong type. */
   readonly refusal?: string;
+  /** Throws InvalidRequestError for a value of the right type that will not do. */
+  readonly check?: (value: unknown) => void;
   /** The value is wanted together with its own text (`JsonText`): only for members of the body itself. */
   readonly keepsText?: boolean;
 }
 
-/** Brings a value into canonical form. `struct` and `path` are for errors. */
-type Reader = (value: unknown, struct: string, path: string) => unknown;
+/** The first error of a value; Go reads on behind it, for an error that ends the reading. */
+interface Errors {
+  first?: InvalidRequestError;
+}
+
+/** Where a value stands, for errors: Go struct, and fields with dots between. */
+interface Place {
+  readonly struct: string;
+  readonly path: string;
+}
+
+/** Brings a value into canonical form. @throws InvalidRequestError when a decoder of its own refuses it */
+type Reader = (value: unknown, place: Place, errors: Errors) => unknown;
 
 function kindOf(value: unknown, type: string | undefined): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "number") {
-    return type === "integer" && !Number.isInteger(value) ? `number ${value}` : "number";
+    return type === "integer" ? `number ${value}` : "number";
   }
   return typeof value === "boolean" ? "bool" : typeof value;
 }
@@ -37,7 +58,7 @@ function kindOf(value: unknown, type: string | undefined): string {
 function fits(value: unknown, type: string | undefined): boolean {
   switch (type) {
     case "integer":
-      return Number.isInteger(value);
+      return Number.isInteger(value) && Math.abs(Number(value)) < 2 ** 63;
     case "array":
       return Array.isArray(value);
     case "object":
@@ -56,38 +77,94 @@ function zeroOf(type: string | undefined): unknown {
   return type === "object" ? {} : (zeros[type ?? ""] ?? null);
 }
 
-/** Refuses wrong types, then reads what is inside. */
+function mismatch(value: unknown, shape: Shape, { struct, path }: Place): InvalidRequestError {
+  if (shape.refusal !== undefined) return new InvalidRequestError(shape.refusal);
+  const where = path === "" ? "Go value" : `Go struct field ${struct}.${path}`;
+  const kind = kindOf(value, shape.type);
+  return new InvalidRequestError(
+    `json: cannot unmarshal ${kind} into ${where} of type ${shape.go}`,
+  );
+}
+
+/** What is wrong with a value as a whole. */
+function problemOf(value: unknown, shape: Shape, place: Place): InvalidRequestError | undefined {
+  if (shape.or !== undefined && fits(value, shape.or)) return undefined;
+  if (!fits(value, shape.type)) return mismatch(value, shape, place);
+  try {
+    shape.check?.(value);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InvalidRequestError) return error;
+    throw error;
+  }
+}
+
+/** Notes wrong types, else reads what is inside. */
 function readerOf(shape: Shape): Reader {
   const inside = insideReader(shape);
-  return (value, struct, path) => {
-    if (fits(value, shape.type)) return inside(value, shape.struct ?? struct, path);
-    if (shape.refusal !== undefined) throw new InvalidRequestError(shape.refusal);
-    const where = path === "" ? "Go value" : `Go struct field ${struct}.${path}`;
-    throw new InvalidRequestError(
-      `json: cannot unmarshal ${kindOf(value, shape.type)} into ${where} of type ${shape.go}`,
-    );
+  const read: Reader = (value, place, errors) => {
+    const problem = problemOf(value, shape, place);
+    if (problem === undefined) {
+      return inside(value, { ...place, struct: shape.struct ?? place.struct }, errors);
+    }
+    errors.first ??= problem;
+    return undefined;
+  };
+  if (shape.own !== true) return read;
+  return (value, place) => {
+    const errors: Errors = {};
+    const result = read(value, place, errors);
+    if (errors.first !== undefined) throw errors.first;
+    return result;
   };
 }
 
-function insideReader({ type, items, properties }: Shape): Reader {
+function insideReader(shape: Shape): Reader {
+  const { type, items, properties, additionalProperties, inside } = shape;
+  if (inside !== undefined) return checkingReader(inside);
   if (type === "array" && items !== undefined) {
     const read = readerOf(items);
     const zero = zeroOf(items.type);
-    return (value, struct, path) =>
-      (value as unknown[]).map((item) => (item === null ? zero : read(item, struct, path)));
+    return (value, place, errors) =>
+      Array.isArray(value)
+        ? value.map((item) => (item === null ? zero : read(item, place, errors)))
+        : value; // of the other type
   }
-  // A map or anything: its keys are data, not names of fields.
   const fields = Object.entries(properties ?? {});
-  if (fields.length === 0) return (value) => value;
+  // A map: its keys are data, not names of fields.
+  if (fields.length === 0 && typeof additionalProperties === "object") {
+    const read = readerOf(additionalProperties);
+    const zero = zeroOf(additionalProperties.type);
+    return (value, place, errors) => {
+      const pairs = Object.entries(value as Record<string, unknown>);
+      return Object.fromEntries(
+        pairs.map(([key, item]) => [key, item === null ? zero : read(item, place, errors)]),
+      );
+    };
+  }
+  return fields.length === 0 ? (value) => value : fieldsReader(fields);
+}
+
+/** Notes what is wrong inside, and keeps the value. The shape may be one that contains itself. */
+function checkingReader(inside: () => Shape): Reader {
+  let read: Reader | undefined;
+  return (value, place, errors) => {
+    read ??= readerOf(inside());
+    read(value, place, errors);
+    return value;
+  };
+}
+
+function fieldsReader(fields: readonly [name: string, shape: Shape][]): Reader {
   const readers = new Map(fields.map(([name, shape]) => [name, readerOf(shape)]));
   const names = new Map(fields.map(([name]) => [name.toLowerCase(), name]));
-  return (value, struct, path) => {
+  return (value, { struct, path }, errors) => {
     const folded: Record<string, unknown> = {};
     for (const [key, item] of Object.entries(value as Record<string, unknown>)) {
       const name = readers.has(key) ? key : names.get(key.toLowerCase());
       const read = name === undefined ? undefined : readers.get(name);
       if (name === undefined || read === undefined || item === null) continue;
-      folded[name] = read(item, struct, path === "" ? name : `${path}.${name}`);
+      folded[name] = read(item, { struct, path: path === "" ? name : `${path}.${name}` }, errors);
     }
     return folded;
   };
@@ -106,7 +183,9 @@ export function goBody(root: string, schema: unknown) {
     const first = firstValue(await request.bytes());
     if (first === undefined) throw new InvalidRequestError("missing request body");
     if (first.value === null) return {};
-    const body = read(first.value, root, "") as Record<string, unknown>;
+    const errors: Errors = {};
+    const body = read(first.value, { struct: root, path: "" }, errors) as Record<string, unknown>;
+    if (errors.first !== undefined) throw errors.first;
     for (const [name] of kept) {
       if (body[name] === undefined) continue;
       const text = memberText(first.text, (key) => key.toLowerCase() === name) ?? "null";

@@ -3,6 +3,10 @@
  * them. `go` names the Go type that decoding errors speak of.
  */
 import { type Static, Type as t } from "@sinclair/typebox";
+import { parseThink } from "../../model/think.ts";
+import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
+import { decodeBase64 } from "./go-body.ts";
+import { toolParameters } from "./tool-shapes.ts";
 
 const text = (description: string) => t.Optional(t.String({ go: "string", description }));
 const flag = (description: string) => t.Optional(t.Boolean({ go: "bool", description }));
@@ -10,15 +14,24 @@ const whole = (description: string) => t.Optional(t.Integer({ go: "int", descrip
 /** Read by its own rules, with its own errors. @param forms what it may be: for the document only */
 const anything = (description: string, ...forms: readonly object[]) =>
   t.Optional(t.Any({ description, ...(forms.length === 0 ? {} : { anyOf: forms }) }));
+/** As `anything`, where Go has a decoder for the field. @param check throws what that one says */
+const checked = (check: (value: unknown) => void, description: string, ...anyOf: object[]) =>
+  t.Optional(t.Any({ own: true, check, description, anyOf }));
 const map = (description: string) =>
   t.Optional(
     t.Object({}, { go: "map[string]interface {}", additionalProperties: true, description }),
   );
 const textMap = (description: string) =>
-  t.Optional(t.Object({}, { go: "map[string]string", additionalProperties: true, description }));
+  t.Optional(
+    t.Object(
+      {},
+      { go: "map[string]string", additionalProperties: t.String({ go: "string" }), description },
+    ),
+  );
+const isBase64 = (value: unknown): void => void decodeBase64(value as string);
 const images = (description: string) =>
   t.Optional(
-    t.Array(t.String({ go: "api.ImageData", contentEncoding: "base64" }), {
+    t.Array(t.String({ go: "api.ImageData", contentEncoding: "base64", check: isBase64 }), {
       go: "[]api.ImageData",
       description,
     }),
@@ -33,7 +46,8 @@ const strings = { type: "array", items: string };
 const model = text("Name of the model, as in lists; `:latest` may be left out.");
 const name = text("Older word for `model`.");
 const options = map("Options as in a Modelfile's PARAMETER; names that are unknown are ignored.");
-const keepAlive = anything(
+const keepAlive = checked(
+  parseKeepAlive,
   "How long the model stays loaded afterwards: seconds, or a duration like `5m`; 0 unloads it, a negative one keeps it.",
   number,
   string,
@@ -52,6 +66,7 @@ export const ToolCallShape = t.Object(
             t.Object(
               {},
               {
+                own: true,
                 refusal: "Value looks like object, but can't find closing '}' symbol",
                 additionalProperties: true,
               },
@@ -75,7 +90,7 @@ export const MessageShape = t.Object(
     tool_name: text("Of a `tool` message: the tool whose result it is."),
     tool_call_id: text("Of a `tool` message: the call whose result it is."),
   },
-  { go: "api.Alias" },
+  { go: "api.Alias", own: true },
 );
 
 export const ToolShape = t.Object(
@@ -92,13 +107,14 @@ export const ToolShape = t.Object(
               {},
               {
                 go: "api.ToolFunctionParameters",
+                inside: () => toolParameters,
                 additionalProperties: true,
                 description: "JSON schema of the arguments.",
               },
             ),
           ),
         },
-        { go: "api.ToolFunction" },
+        { go: "api.ToolFunction", struct: "ToolFunction" },
       ),
     ),
   },
@@ -127,7 +143,8 @@ const inference = {
   ),
   keep_alive: keepAlive,
   options,
-  think: anything(
+  think: checked(
+    parseThink,
     "Whether a thinking model thinks first, or how much: `low`, `medium`, `high`, `max`.",
     bool,
     string,

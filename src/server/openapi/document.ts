@@ -10,7 +10,7 @@ import {
 } from "./operations.ts";
 
 /** Annotations that our own readers of bodies use. */
-const ownNotes = new Set(["go", "refusal", "struct", "keepsText"]);
+const ownNotes = new Set(["go", "inside", "own", "check", "refusal", "struct", "keepsText"]);
 
 const names = new Map<unknown, string>(
   Object.entries(components).map(([name, schema]) => [schema, name]),

@@ -3,11 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { facts, Native, StepBuffers } from "../../../ffi/native.ts";
 import type { Engine, LoadedModel, LoadSpec } from "../../../src/engine/engine.ts";
+import { EmbedQueue } from "../../../src/engine/runner/embed.ts";
 import { EngineError, InvalidRequestError } from "../../../src/errors.ts";
 import { tinyDecoder, tinyEncoder } from "../../support/tiny-models.ts";
 import { loadSpec, request } from "./cases.ts";
-import { haveLibrary, nativeEngine } from "./native.ts";
+import { haveLibrary, libraryFolderOfTests, nativeEngine, openModel } from "./native.ts";
 
 const never = new AbortController().signal;
 const options = { normalize: true, limit: 512, truncate: true };
@@ -146,6 +148,26 @@ describe.skipIf(!haveLibrary)("embeddings", () => {
     expect(done).toBe(false);
     await long;
     await model[Symbol.asyncDispose]();
+  });
+
+  test("of who comes while a text is read are made before the next text of that request", () => {
+    const path = join(folder, "turns.gguf");
+    writeFileSync(path, tinyEncoder({ pooling: 1 }));
+    const model = openModel(new Native(libraryFolderOfTests), path, 1);
+    try {
+      const queue = new EmbedQueue(model, new StepBuffers(model.fact(facts.batch)), {
+        firstSpeed: 1,
+        deterministic: true, // one text a turn
+      });
+      const done = () => queue.turn([0], false, () => {}).map(({ id }) => id);
+      queue.add({ id: 1, texts: ["a", "b", "c"], options });
+      expect(done()).toEqual([]);
+      queue.add({ id: 2, texts: ["d"], options });
+      queue.add({ id: 3, texts: ["e"], options });
+      expect([done(), done(), done(), done()]).toEqual([[2], [3], [], [1]]);
+    } finally {
+      model.free();
+    }
   });
 
   test("are all that an embedding model makes", async () => {

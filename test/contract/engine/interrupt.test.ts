@@ -1,26 +1,22 @@
 /** Steps that end early because the parent has something to say: nothing is lost, and there is progress. */
 import { describe, expect, test } from "bun:test";
-import { Native, type NativeModel, StepBuffers, status } from "../../../ffi/native.ts";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { facts, Native, type NativeModel, StepBuffers, status } from "../../../ffi/native.ts";
 import type { LoadSpec } from "../../../src/engine/engine.ts";
 import type { Report } from "../../../src/engine/protocol.ts";
+import { EmbedQueue } from "../../../src/engine/runner/embed.ts";
 import { Runner } from "../../../src/engine/runner/runner.ts";
 import { NativeVocabulary } from "../../../src/engine/runner/vocabulary.ts";
 import { testModel } from "../../support/executable.ts";
+import { tinyEncoder } from "../../support/tiny-models.ts";
 import { loadSpec, request } from "./cases.ts";
-import { haveLibrary, libraryFolderOfTests } from "./native.ts";
+import { haveLibrary, libraryFolderOfTests, openModel } from "./native.ts";
 
 const path = testModel("stories260K-f32.gguf") ?? "";
 const ready = haveLibrary && path !== "" && process.platform !== "win32";
 const sentence = "Once upon a time there was a little girl who had a red ball and a big dog. ";
-
-function open(native: Native, slots: number): NativeModel {
-  return native.load(path, {
-    numbers: { context: 512, slots, batch: 64, threads: 1, gpu_layers: 0, flash_attention: -1 },
-    cacheType: "f16",
-    adapters: [],
-    projector: undefined,
-  });
-}
 
 /** Two sequences' tokens as one step; the last row of each is wanted. */
 function fill(step: StepBuffers, texts: readonly Int32Array[], from: number): number {
@@ -40,7 +36,7 @@ describe.skipIf(!ready)("a step that is interrupted", () => {
   test("changes nothing, and is made again as if it had not been", () => {
     const native = new Native(libraryFolderOfTests);
     expect(native.listenToInterrupts(0)).toBe(true);
-    const [model, undisturbed] = [open(native, 2), open(native, 2)];
+    const [model, undisturbed] = [openModel(native, path, 2), openModel(native, path, 2)];
     try {
       const step = new StepBuffers(64);
       const texts = ["A little cat sat down", "The big dog ran"].map((text) =>
@@ -66,7 +62,7 @@ describe.skipIf(!ready)("a step that is interrupted", () => {
   test("is one that may be, and a signal is forgotten with the step", () => {
     const native = new Native(libraryFolderOfTests);
     native.listenToInterrupts(0);
-    const model = open(native, 1);
+    const model = openModel(native, path, 1);
     try {
       const step = new StepBuffers(64);
       const rows = fill(step, [model.tokenize("A little cat", true, false)], 0);
@@ -89,7 +85,7 @@ describe.skipIf(!ready)("a step that is interrupted", () => {
     native.listenToInterrupts(0);
     const spec: LoadSpec = { ...loadSpec(path), contextLength: 512, batchSize: 64 };
     const answers = async (disturb: boolean) => {
-      const model = open(native, spec.slots);
+      const model = openModel(native, path, spec.slots);
       const results: number[] = [];
       const decode = model.decode.bind(model);
       model.decode = (...given) => {
@@ -124,6 +120,55 @@ describe.skipIf(!ready)("a step that is interrupted", () => {
     expect(interrupted.length).toBeGreaterThan(2);
     for (const [i, result] of disturbed.results.entries()) {
       if (result === status.interrupted) expect(disturbed.results[i + 1]).toBe(status.ok);
+    }
+  });
+
+  test("of a text that must be read in one piece leaves others the turn, and does not end early again", () => {
+    const native = new Native(libraryFolderOfTests);
+    native.listenToInterrupts(0);
+    const folder = mkdtempSync(join(tmpdir(), "hutch-test-"));
+    const encoder = join(folder, "encoder.gguf");
+    writeFileSync(encoder, tinyEncoder({ pooling: 1 }));
+    const model = openModel(native, encoder, 1);
+    try {
+      const step = new StepBuffers(model.fact(facts.batch));
+      const embed = { normalize: true, limit: 512, truncate: true };
+      const read = (disturb: boolean) => {
+        const queue = new EmbedQueue(model, step, { firstSpeed: 1, deterministic: false });
+        const results: number[] = [];
+        const decode = model.decode.bind(model);
+        model.decode = (...given) => {
+          if (disturb) process.kill(process.pid, "SIGUSR2");
+          const result = decode(...given);
+          results.push(result);
+          return result;
+        };
+        queue.add({ id: 1, texts: ["a b c d ".repeat(60), "e f"], options: embed });
+        queue.add({ id: 2, texts: ["g h"], options: embed });
+        const vectors: Record<number, Float32Array> = {};
+        const order: number[] = [];
+        while (!queue.empty) {
+          for (const result of queue.turn([0], false, () => {})) {
+            if ("error" in result) throw result.error;
+            order.push(result.id);
+            vectors[result.id] = result.vectors;
+          }
+        }
+        model.decode = decode;
+        return { vectors, order, results };
+      };
+      const calm = read(false);
+      const disturbed = read(true);
+      expect(calm.results).toEqual([status.ok, status.ok, status.ok]);
+      expect(disturbed.results).toEqual([status.interrupted, status.ok, status.ok, status.ok]);
+      expect(disturbed.vectors).toEqual(calm.vectors);
+      expect([calm.order, disturbed.order]).toEqual([
+        [2, 1],
+        [2, 1],
+      ]);
+    } finally {
+      model.free();
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 });

@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { libraryName } from "../../../ffi/library.ts";
+import type { Native, NativeModel } from "../../../ffi/native.ts";
 import { ProcessEngine } from "../../../src/engine/process.ts";
 import { silentLogger } from "../../../src/logger.ts";
 
@@ -32,5 +33,15 @@ export function nativeEngine(): ProcessEngine {
     loadStallMs: 0,
     logger: silentLogger,
     checkMessages: true,
+  });
+}
+
+/** A model in this very process, with a small context. */
+export function openModel(native: Native, path: string, slots: number): NativeModel {
+  return native.load(path, {
+    numbers: { context: 512, slots, batch: 64, threads: 1, gpu_layers: 0, flash_attention: -1 },
+    cacheType: "f16",
+    adapters: [],
+    projector: undefined,
   });
 }
