@@ -3,7 +3,9 @@
 #include "internal.hpp"
 
 #include <algorithm>
+#include <bitset>
 #include <cmath>
+#include <cstdlib>
 
 namespace {
 
@@ -52,27 +54,43 @@ bool cuts_as_it_writes(const llama_vocab * vocab) {
     return looked == 0 || same * 2 >= looked;
 }
 
-// Control tokens get no bytes and so never come, but for those that end a text. Where texts are only
-// judged, not written, single bytes follow the vocabulary: any text can then be told token by token.
+// Bytes of a token, none for control tokens.
+std::string piece_of(const llama_vocab * vocab, llama_token token) {
+    std::string   piece(64, '\0');
+    const int32_t length = llama_token_to_piece(vocab, token, piece.data(), static_cast<int32_t>(piece.size()), 0, false);
+    piece.resize(static_cast<size_t>(std::abs(length)));
+    if (length < 0) {
+        llama_token_to_piece(vocab, token, piece.data(), -length, 0, false);
+    }
+    return piece;
+}
+
+// Control tokens get no bytes and so never come, but for those that end a text. Nor do tokens for single
+// bytes where a word of the vocabulary is the same: the model has learned that word, and never saw the
+// other. Where texts are only judged, not written, single bytes follow the vocabulary: any text can then
+// be told token by token.
 hutch_llg_vocabulary * make_vocabulary(const llama_vocab * vocab, bool judges) {
-    const int32_t         count = llama_vocab_n_tokens(vocab);
+    const int32_t            count = llama_vocab_n_tokens(vocab);
+    std::vector<std::string> texts;
+    std::bitset<256>         words;
+    std::vector<uint32_t>    ends;
+    const auto is_byte = [&](llama_token token) { return (llama_vocab_get_attr(vocab, token) & LLAMA_TOKEN_ATTR_BYTE) != 0; };
+    for (int32_t token = 0; token < count; token++) {
+        const bool end = llama_vocab_is_eog(vocab, token);
+        texts.push_back(end ? "" : piece_of(vocab, token));
+        if (end) {
+            ends.push_back(static_cast<uint32_t>(token));
+        } else if (texts.back().size() == 1 && !is_byte(token)) {
+            words.set(static_cast<uint8_t>(texts.back()[0]));
+        }
+    }
     std::vector<uint8_t>  pieces;
     std::vector<uint32_t> lengths;
-    std::vector<uint32_t> ends;
-    std::string           piece(64, '\0');
     for (int32_t token = 0; token < count; token++) {
-        if (llama_vocab_is_eog(vocab, token)) {
-            ends.push_back(static_cast<uint32_t>(token));
-            lengths.push_back(0);
-            continue;
-        }
-        int32_t length = llama_token_to_piece(vocab, token, piece.data(), static_cast<int32_t>(piece.size()), 0, false);
-        if (length < 0) {
-            piece.resize(static_cast<size_t>(-length));
-            length = llama_token_to_piece(vocab, token, piece.data(), static_cast<int32_t>(piece.size()), 0, false);
-        }
-        const auto size = static_cast<size_t>(std::max(length, 0));
-        pieces.insert(pieces.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(size));
+        const std::string & text  = texts[static_cast<size_t>(token)];
+        const bool          again = text.size() == 1 && is_byte(token) && words.test(static_cast<uint8_t>(text[0]));
+        const size_t        size  = again ? 0 : text.size();
+        pieces.insert(pieces.end(), text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size));
         lengths.push_back(static_cast<uint32_t>(size));
     }
     for (int32_t byte = 0; judges && byte < 256; byte++) {

@@ -13,6 +13,9 @@ use toktrie::{InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenId, Tokeni
 pub type Tokenize =
     extern "C" fn(user: *const c_void, text: *const u8, length: usize, tokens: *mut u32, capacity: usize) -> usize;
 
+/// A control character that no word of a vocabulary has.
+const ANCHOR: char = '\u{2}';
+
 struct Environment {
     trie: TokTrie,
     tokenize: Option<Tokenize>,
@@ -24,15 +27,27 @@ unsafe impl Send for Environment {}
 unsafe impl Sync for Environment {}
 
 impl Environment {
-    fn tokens(&self, tokenize: Tokenize, text: &str) -> Vec<TokenId> {
+    fn cut(&self, tokenize: Tokenize, text: &str) -> Vec<TokenId> {
         let mut tokens = vec![0; text.len() + 8];
         let count = tokenize(self.user, text.as_ptr(), text.len(), tokens.as_mut_ptr(), tokens.len());
         tokens.truncate(count.min(tokens.len()));
-        // A tokenizer may add a blank in front or normalise: then its tokens are another text.
-        if self.trie.decode_raw(&tokens) == text.as_bytes() {
-            tokens
-        } else {
-            self.trie.greedy_tokenize(text.as_bytes())
+        tokens
+    }
+
+    fn tokens(&self, tokenize: Tokenize, text: &str) -> Vec<TokenId> {
+        let is_text = |tokens: &[TokenId]| self.trie.decode_raw(tokens) == text.as_bytes();
+        let tokens = self.cut(tokenize, text);
+        if is_text(&tokens) {
+            return tokens;
+        }
+        // Some tokenizers put a blank in front of a text. Behind a character that joins with nothing
+        // they cut it as they do in the middle of one.
+        let behind = self.cut(tokenize, &format!("{ANCHOR}{text}"));
+        let begin = (1..behind.len()).find(|&from| is_text(&behind[from..]));
+        match begin {
+            Some(from) => behind[from..].to_vec(),
+            // Others normalise: then their tokens are another text.
+            None => self.trie.greedy_tokenize(text.as_bytes()),
         }
     }
 }
