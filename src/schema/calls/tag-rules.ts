@@ -22,6 +22,8 @@ interface TagForm {
   readonly callEnd: string;
   /** Behind the last value. */
   readonly close: string;
+  /** What may stand behind a value: blanks, when it is not said. */
+  readonly gap?: string;
 }
 
 /** A bare value and the text that ends it. */
@@ -57,7 +59,7 @@ function tagCall(
   return [
     [`${rule}:`, form.open(tool, i), ...parts, form.close].join(" "),
     ...list.flatMap((one, j) => [
-      `p${i}_${j}: ${form.key(one.key)} v${i}_${j} w`,
+      `p${i}_${j}: ${form.key(one.key)} v${i}_${j} ${form.gap ?? "w"}`,
       ...bareValue(`v${i}_${j}`, tool, one, form, setting),
     ]),
   ];
@@ -109,7 +111,8 @@ export function invokeRules(tools: readonly Tool[], setting: GrammarSetting): Fo
   const names = tools.map((tool) => literally(tool.function.name)).join("|");
   const form: TagForm = {
     open: (tool, i) =>
-      `R${i} ${message} w "<atem:function_calls>" w ${quoted(`<atem:invoke name="${tool.function.name}">`)} w`,
+      `R${i} ${message} w "<atem:function_calls>" w ${quoted(`<atem:invoke name="${tool.function.name}">`)} "\\n"?`,
+    gap: '"\\n"?',
     key: (key) => quoted(`<atem:parameter name="${key}">`),
     valueEnd: "</atem:parameter>",
     callEnd: "</atem:invoke>",
