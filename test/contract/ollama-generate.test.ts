@@ -147,7 +147,8 @@ describe("the prompt", () => {
     const long = { model: "m", prompt: "x".repeat(300), stream: false, options: { num_ctx: 100 } };
     await application.post(path, long);
     expect(application.engine.requests[0]?.prompt).toEqual([
-      { tokens: codes("x".repeat(52)) as number[] },
+      // The text stays whole for the answer's `context`.
+      { tokens: codes("x".repeat(52)) as number[], texts: ["x".repeat(300)] },
     ]);
     expect(await application.post(path, { ...long, truncate: false })).toEqual({
       status: 400,

@@ -34,6 +34,8 @@ export interface GgufFacts {
   readonly kvBytesPerToken: number;
   /** Tokens that the tokenizer knows, 0 when the file does not say. */
   readonly vocabularySize: number;
+  /** The file says that texts begin with BOS, or has a tokenizer that begins them so whatever it says. */
+  readonly saysBos: boolean;
   /** Bytes of all tensors. */
   readonly tensorBytes: number;
   /** llama.cpp's number of its pooling type (0 none, 3 last token), undefined when it names none. */
@@ -80,6 +82,12 @@ function normalizes(head: GgufHead, arch: string): boolean {
   if (arch === "nomic-bert" || arch === "nomic-bert-moe") return said === true;
   if (arch !== "bert") return true;
   return scalar(head, "tokenizer.ggml.model") === "bert" && said !== false;
+}
+
+function saysBos(head: GgufHead): boolean {
+  const [pre, tokenizer] = ["pre", "model"].map((key) => scalar(head, `tokenizer.ggml.${key}`));
+  if (pre === "lfm2" || pre === "gemma4" || tokenizer === "gemma4") return true;
+  return scalar(head, "tokenizer.ggml.add_bos_token") === true;
 }
 
 function lengthOf(head: GgufHead, key: string): number {
@@ -133,6 +141,7 @@ export function factsOf(head: GgufHead): GgufFacts {
     kind: kindOf(head, arch),
     kvBytesPerToken: causal ? blockCount * kvPerBlock : 0,
     vocabularySize: lengthOf(head, "tokenizer.ggml.tokens"),
+    saysBos: saysBos(head),
     tensorBytes: head.tensors.reduce((sum, { bytes }) => sum + bytes, 0),
     causal,
   };

@@ -127,7 +127,7 @@ function joined(before: readonly string[], after: readonly string[]): string[] {
  * @throws ContextOverflowError
  */
 async function finished(
-  { lease, limits }: PromptContext,
+  { lease, limits, model: stored }: PromptContext,
   pieces: readonly string[],
   counted: readonly number[] | undefined,
   dropped: Truncation,
@@ -158,12 +158,14 @@ async function finished(
   const keep = limits.keep < 0 ? tokens.length : limits.keep;
   const kept = cutMiddle(tokens, {
     contextLength,
-    keep: keep + (model.info.addsBos ? 1 : 0),
+    // As Ollama counts it; a tokenizer that adds BOS without a word in the file counts as another.
+    keep: keep + (stored.gguf?.facts.saysBos ? 1 : 0),
     shift: limits.shift,
   });
   return {
     text,
-    parts: [{ tokens: kept }],
+    // What the answer's `context` is made of: the whole text, as if nothing had been cut.
+    parts: [{ tokens: kept, texts: pieces }],
     addSpecial: false,
     truncated: {
       messages: dropped.messages,
