@@ -149,12 +149,12 @@ async function llamaBench(program: string, gguf: string): Promise<number> {
 
 async function requestCosts(): Promise<void> {
   const { peers, gguf } = values;
+  for (let i = 0; i < Number(values.warm); i++) await shortRequest();
   const args = { contextLength: 512, args: ["-t", "1"] };
   const peer = peers && gguf ? await startPeer(peers, gguf, 1, args) : undefined;
   await using stack = new AsyncDisposableStack();
   if (peer !== undefined) stack.use(peer);
   peer?.sleep();
-  for (let i = 0; i < Number(values.warm); i++) await shortRequest();
   const { own, others } = await shortRequests(peer);
   reportCosts("request", own);
   if (others.length > 0) reportCosts("request of llama-server", others);
