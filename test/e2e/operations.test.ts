@@ -25,6 +25,14 @@ describe.skipIf(!ready)("a server, seen from outside,", () => {
     await server?.[Symbol.asyncDispose]();
   });
 
+  test.skipIf(process.platform !== "linux")(
+    "has begun anew with a server's compilers, under the process id that it was started with",
+    async () => {
+      const environment = await Bun.file(`/proc/${server.pid}/environ`).text();
+      expect(environment.split("\0")).toContain("BUN_JSC_useFTLJIT=0");
+    },
+  );
+
   const get = async (path: string) => (await server.request("GET", path)).text();
   const ask = (model: string, more: Record<string, unknown> = {}, init: RequestInit = {}) =>
     server.post(
