@@ -59,7 +59,9 @@ export interface FittedPrompt {
 
 /** The conversation as the GGUF's Jinja template gets it (template.md 8). */
 export function jinjaRequest(conversation: Conversation): TemplateRequest {
-  const messages = conversation.messages.map((message) => ({
+  const last = conversation.messages.at(-1);
+  const told = isEmptyAnswer(last) ? conversation.messages.slice(0, -1) : conversation.messages;
+  const messages = told.map((message) => ({
     role: message.role,
     content: message.content,
     ...(message.toolCalls?.length
@@ -88,8 +90,13 @@ export function jinjaRequest(conversation: Conversation): TemplateRequest {
         ? { reasoning_effort: JSON.stringify(think.level) }
         : {}),
     },
-    ending: isOpen(conversation.messages.at(-1)) ? "continued" : "opened",
+    ending: isOpen(last) ? "continued" : "opened",
   };
+}
+
+/** An answer of which nothing is written yet, as some clients send it: as if it were not there. */
+function isEmptyAnswer(last: ChatMessage | undefined): boolean {
+  return last?.role === "assistant" && last.content === "" && !last.toolCalls?.length;
 }
 
 /** Whether the model goes on with a message: the assistant's last words, without a call behind them. */
@@ -217,7 +224,7 @@ export async function fitChat(
     const room = options.limit - images.length * options.imageTokens;
     const found = { pieces, images, dropped: messages.length - kept.length };
     // Counting costs a round trip: texts that cannot be too long need none.
-    if (byteLength(pieces) <= room) return { ...found, fits: true };
+    if (mostTokens(pieces) <= room) return { ...found, fits: true };
     const tokens = await engine.tokenize(pieces);
     return { ...found, tokens, fits: tokens.length <= room };
   };
@@ -246,8 +253,18 @@ interface Attempt {
   readonly fits: boolean;
 }
 
-function byteLength(pieces: readonly string[]): number {
-  return pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
+/** A blank is three bytes to SentencePiece (`▁`), each of which may become a token. */
+const blankBytes = 3;
+
+/** As many tokens a text may have: one a byte, and BOS and a blank that the tokenizer puts in front. */
+export function mostTokens(pieces: readonly string[]): number {
+  const blanks = (piece: string) => {
+    let count = 0;
+    for (let at = piece.indexOf(" "); at >= 0; at = piece.indexOf(" ", at + 1)) count++;
+    return count;
+  };
+  const most = (piece: string) => Buffer.byteLength(piece) + (blankBytes - 1) * blanks(piece);
+  return pieces.reduce((sum, piece) => sum + most(piece), 1 + blankBytes);
 }
 
 /** Text for a prompt that must not be cut (api.md 7.5). */

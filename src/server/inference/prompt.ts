@@ -9,6 +9,7 @@ import {
   cutMiddle,
   fitChat,
   markImages,
+  mostTokens,
   type PromptEngine,
   type PromptSource,
   stripsThinking,
@@ -140,8 +141,7 @@ async function finished(
     const parts = withImages(pieces, images.map(decodeBase64));
     return { ...whole, parts, addSpecial: true };
   }
-  // A text has at most as many tokens as bytes, a blank in front, and BOS.
-  if (counted === undefined && Buffer.byteLength(text) + 2 < contextLength) {
+  if (counted === undefined && mostTokens(pieces) < contextLength) {
     return { ...whole, parts: pieces.map(textPart), addSpecial: true };
   }
   const tokens = counted ?? (await tokenize(model, pieces));

@@ -51,11 +51,11 @@ describe.skipIf(!haveLibrary)("a prompt by a Jinja template", () => {
     );
   });
 
-  test("opens a new turn behind calls, and behind an empty message", async () => {
+  test("opens a new turn behind calls, and for an empty message", async () => {
     const called: ChatMessage = { role: "assistant", content: "x", toolCalls: [call] };
     expect(await prompt([hello, called])).toBe("[user] hello\n[assistant!f] x\n[assistant] ");
     expect(await prompt([hello, { role: "assistant", content: "" }])).toBe(
-      "[user] hello\n[assistant] \n[assistant] ",
+      "[user] hello\n[assistant] ",
     );
   });
 });
