@@ -17,10 +17,15 @@ let offset = 0;
 
 /** The time of day with the microseconds that `Date` lacks. Milliseconds since 1970. */
 function now(): number {
-  const monotonic = performance.now();
-  const wall = Date.now();
-  if (Math.abs(offset + monotonic - wall) > 2) offset = wall - monotonic;
-  return offset + monotonic;
+  for (let tries = 1; ; tries++) {
+    const monotonic = performance.now();
+    const wall = Date.now();
+    const moved = Math.abs(offset + monotonic - wall) > 2;
+    // A process that had to wait between the two readings looks like a clock that was moved: once.
+    if (moved && tries < 3) continue;
+    if (moved) offset = wall - monotonic;
+    return offset + monotonic;
+  }
 }
 
 /** UTC with `Z`, up to six digits of a second, trailing zeros cut. */
