@@ -101,10 +101,11 @@ interface Place {
 }
 
 function placeOf(text: string, methodsOf: (path: string) => KnownPath | undefined): Place {
-  // A request without a host has only a path for its URL.
-  const url = new URL(text, "http://localhost");
+  // A request without a host has only a path for its URL; the Host header may be what no URL can have.
+  const whole = URL.parse(text, "http://localhost");
+  const url = whole ?? new URL(text.replace(/^(\w+:)?\/\/[^/?#]*/, "http://localhost"));
   const path = cleanPath(url.pathname);
-  const plain = path === url.pathname && url.host.length >= 4 && text.startsWith("http");
+  const plain = path === whole?.pathname && url.host.length >= 4 && text.startsWith("http");
   return { text, path, known: methodsOf(path), plain };
 }
 

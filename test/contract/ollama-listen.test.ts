@@ -65,6 +65,22 @@ describe("binding", () => {
     socket.write("GET /api/experimental/model-recommendations HTTP/1.0\r\n\r\n");
     expect(await received(socket, "]}")).toContain('{"recommendations":[]}');
   });
+
+  test.each([
+    ["::1", "200 OK"],
+    ["127.0.0.1:port", "200 OK"],
+    ["300.1.1.1", "403 Forbidden"],
+    ["[", "403 Forbidden"],
+    ["shop:one:two", "403 Forbidden"],
+  ])("a host that no URL can have, %p, is judged like others", async (host, status) => {
+    await using guarded = openApplication({ guardHosts: true });
+    const own = listen(guarded.app, parseHost("127.0.0.1:0"));
+    const socket = connect(own.port, "127.0.0.1");
+    const path = "/api//version?at=//x";
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    expect((await received(socket, "never")).split("\r\n")[0]).toBe(`HTTP/1.1 ${status}`);
+    await own.stop();
+  });
 });
 
 describe("a stream", () => {
