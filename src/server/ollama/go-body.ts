@@ -195,18 +195,36 @@ export function goBody(root: string, schema: unknown) {
   };
 }
 
+/** Where Go finds base64 wrong, which it reads in groups of four digits. */
+function badByte(bytes: Uint8Array): number {
+  const after = (at: number) => {
+    let next = at + 1;
+    while (bytes[next] === 10 || bytes[next] === 13) next++;
+    return next;
+  };
+  let digits = 0;
+  let at = after(-1);
+  for (; at < bytes.length; at = after(at)) {
+    const character = String.fromCharCode(bytes[at] ?? 0);
+    if (/[^A-Za-z0-9+/]/.test(character)) break;
+    digits = (digits + 1) % 4;
+  }
+  if (at >= bytes.length) return bytes.length - digits;
+  if (bytes[at] !== 61 || digits < 2) return at;
+  const next = after(at);
+  if (digits === 3 || next >= bytes.length) return next;
+  return bytes[next] === 61 ? after(next) : next - 1;
+}
+
 /**
  * Bytes of standard base64 with padding, as Go decodes it: line ends are skipped.
  * @throws InvalidRequestError naming the first bad byte
  */
 export function decodeBase64(text: string): Uint8Array {
   const plain = text.replace(/[\r\n]/g, "");
-  const bad = /[^A-Za-z0-9+/]/.exec(plain.replace(/={1,2}$/, ""));
-  if (bad !== null) throw new InvalidRequestError(`illegal base64 data at input byte ${bad.index}`);
-  if (plain.length % 4 !== 0) {
-    throw new InvalidRequestError(
-      `illegal base64 data at input byte ${plain.length - (plain.length % 4)}`,
-    );
+  if (plain.length % 4 !== 0 || /[^A-Za-z0-9+/]/.test(plain.replace(/={1,2}$/, ""))) {
+    const at = badByte(new TextEncoder().encode(text));
+    throw new InvalidRequestError(`illegal base64 data at input byte ${at}`);
   }
   return Buffer.from(plain, "base64");
 }

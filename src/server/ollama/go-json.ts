@@ -7,9 +7,10 @@ import { InvalidRequestError } from "../../errors.ts";
 /** Deepest nesting that Go's decoder takes. */
 const mostDepth = 10_000;
 
-/** How Go shows a byte that it did not expect: the first of a character, in quotes with escapes. */
-function shownByte(codePoint: number): string {
-  const byte = new TextEncoder().encode(String.fromCodePoint(codePoint))[0] ?? 0;
+const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
+
+/** How Go shows a byte that it did not expect: as if it were a character, in quotes with escapes. */
+function shownByte(byte: number): string {
   const escapes: Record<number, string> = {
     7: "\\a",
     8: "\\b",
@@ -21,19 +22,21 @@ function shownByte(codePoint: number): string {
     39: "\\'",
     92: "\\\\",
   };
-  const printable = byte >= 0x20 && byte !== 0x7f;
-  const plain = printable ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+  const text = String.fromCharCode(byte);
+  const code = byte < 0x80 ? `\\x${hex(byte, 2)}` : `\\u${hex(byte, 4)}`;
+  const plain = /[\p{Cc}\p{Cf}\xa0]/u.test(text) ? code : text;
   return `'${escapes[byte] ?? plain}'`;
 }
 
 /** Finds where the first JSON value ends, or what is wrong with it. */
 class Scanner {
+  /** A character for each byte. */
   readonly #text: string;
   #at = 0;
   #depth = 0;
 
-  constructor(text: string) {
-    this.#text = text;
+  constructor(bytes: Uint8Array) {
+    this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
   }
 
   /** End of the first value. @throws InvalidRequestError */
@@ -43,9 +46,9 @@ class Scanner {
   }
 
   #fail(where: string): never {
-    const codePoint = this.#text.codePointAt(this.#at);
-    if (codePoint === undefined) throw new InvalidRequestError("unexpected EOF");
-    throw new InvalidRequestError(`invalid character ${shownByte(codePoint)} ${where}`);
+    if (this.#at >= this.#text.length) throw new InvalidRequestError("unexpected EOF");
+    const byte = this.#text.charCodeAt(this.#at);
+    throw new InvalidRequestError(`invalid character ${shownByte(byte)} ${where}`);
   }
 
   #skip(): void {
@@ -172,7 +175,7 @@ export function firstValue(
     return { value: JSON.parse(text), text };
   } catch {
     // More than one value, or a broken one: find out which.
-    const first = text.slice(0, new Scanner(text).end());
+    const first = decoder.decode(bytes.subarray(0, new Scanner(bytes).end()));
     return { value: JSON.parse(first), text: first };
   }
 }
