@@ -130,6 +130,11 @@ describe("create", () => {
       500,
       "json: cannot unmarshal number into Go value of type []string",
     ],
+    [
+      { model: "x", from: "a", license: [null, "MIT", ["BSD"]] },
+      500,
+      "json: cannot unmarshal array into Go value of type string",
+    ],
     [{ model: "x", from: "a b" }, 400, "invalid model name"],
   ])("%p is refused before anything is written", async (fields, status, error) => {
     await application.create("a");

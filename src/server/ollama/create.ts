@@ -18,9 +18,13 @@ import { runScope } from "./streaming.ts";
 function licenses(value: unknown): string[] {
   if (value === undefined || value === null || value === "") return [];
   if (typeof value === "string") return [value];
-  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
-  const kind = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-  throw new OptionError(`json: cannot unmarshal ${kind} into Go value of type []string`);
+  const refuse = (bad: unknown, type: string): never => {
+    const kind = Array.isArray(bad) ? "array" : typeof bad === "boolean" ? "bool" : typeof bad;
+    throw new OptionError(`json: cannot unmarshal ${kind} into Go value of type ${type}`);
+  };
+  if (!Array.isArray(value)) return refuse(value, "[]string");
+  const texts = value.map((item: unknown) => item ?? "");
+  return texts.map((item) => (typeof item === "string" ? item : refuse(item, "string")));
 }
 
 /** @param old what a body of the old form says; fields of the new one go before it */
