@@ -199,8 +199,9 @@ export class Runner {
     const worked = this.#runStep();
     this.#flush();
     this.#beat();
-    if (worked || embedded || seen === "worked" || this.#sequences.saveIdle()) this.#wake();
+    if (worked || embedded || seen === "worked") this.#wake();
     else if (seen === "waiting") this.#pollSoon();
+    else this.#sequences.saveSoon();
   }
 
   /** Tells the parent that work goes on, when a long prompt leaves nothing else to say. */

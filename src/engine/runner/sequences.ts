@@ -19,6 +19,9 @@ const fewSlots = 4;
 /** A prompt is kept on disk when evaluating it again would take so long. */
 const worthSavingSeconds = 0.2;
 
+/** Slots are saved when nothing was asked for so long: often the next request is on its way. Milliseconds. */
+const idleMs = 50;
+
 /** What slots hold is moved when evaluating it again would take no longer than this, which makes it a small thing to move. */
 const worthMovingSeconds = 2;
 
@@ -48,6 +51,7 @@ export class Sequences {
   readonly #options: SequencesOptions;
   #most: number;
   #uses = 0;
+  #saving: Timer | undefined;
   /** Sequences were copied since the last step: the cells follow with the next one (hutch.h). */
   #copying = false;
 
@@ -81,7 +85,7 @@ export class Sequences {
     if (chosen === undefined) return undefined;
     const { choice } = chosen;
     const stays = choice.kind === "use" ? this.#stays(chosen.slot, choice.common) : 0;
-    // What stays is saved when there is time (`saveIdle`).
+    // What stays is saved when there is time (`saveSoon`).
     if (chosen.slot.tokens.length - stays >= this.#worthSaving()) this.#save(chosen.slot);
     if (stays === 0 && !this.#copying) this.empty(chosen.slot);
     const slot = this.#beside(chosen.slot, choice.kind === "copy" ? choice.source : undefined);
@@ -224,17 +228,16 @@ export class Sequences {
     slot.whole = Math.min(slot.whole, keep);
   }
 
-  /** With nothing else to do, saves one slot. True when there may be more. */
-  saveIdle(): boolean {
-    if (
-      this.#options.prefixes === undefined ||
-      this.slots.some(({ active }) => active !== undefined)
-    ) {
-      return false;
-    }
-    const slot = this.slots.find(({ unsaved }) => unsaved);
-    if (slot !== undefined) this.#save(slot);
-    return slot !== undefined;
+  /** With nothing else to do for a moment, saves the slots, one at a time. */
+  saveSoon(): void {
+    if (this.#options.prefixes === undefined || !this.slots.some(({ unsaved }) => unsaved)) return;
+    this.#saving ??= setTimeout(() => {
+      this.#saving = undefined;
+      if (this.slots.some(({ active }) => active !== undefined)) return;
+      const slot = this.slots.find(({ unsaved }) => unsaved);
+      if (slot !== undefined) this.#save(slot);
+      this.saveSoon();
+    }, idleMs);
   }
 
   #copy(from: number, slot: Slot): void {
