@@ -1,8 +1,7 @@
 /**
- * The loop of a runner: inbox → admit → plan → step → harvest → flush. All slots share one context;
- * each step evaluates a row for every decoding slot or a chunk of the prompts that are due, then
- * samples all rows in one native call. Between steps the event loop runs, so that cancels and new
- * work are seen; a prompt chunk is bounded by the measured speed for the same reason.
+ * The loop of a runner: inbox → admit → plan → step → harvest → flush. All slots share one context; a step
+ * evaluates a row for every decoding slot or a chunk of the prompts that are due, then samples all rows in one
+ * native call. Between steps, which are bounded, the event loop runs: cancels and new work are seen.
  */
 import { facts, type NativeModel, StepBuffers, status } from "../../../ffi/native.ts";
 import { EngineError } from "../../errors.ts";
@@ -37,8 +36,6 @@ import { Sequences } from "./sequences.ts";
 import { Active, type Slot } from "./slot.ts";
 import { SlotConstraint } from "./slot-constraint.ts";
 import { ThreadGovernor } from "./threads.ts";
-
-type EmbedCommand = Extract<Command, { type: "embed" }>;
 
 /** The parent hears of work at least so often. */
 const beatMs = 1000;
@@ -157,7 +154,7 @@ export class Runner {
     this.#wake();
   }
 
-  embed(command: EmbedCommand): void {
+  embed(command: Extract<Command, { type: "embed" }>): void {
     this.#embeds.add(command);
     this.#wake();
   }
