@@ -15,6 +15,7 @@ import {
 } from "../support/executable.ts";
 import { haveMemoryGroups, memoryGroup } from "../support/memory-group.ts";
 import { middlingModel } from "../support/middling-model.ts";
+import { until } from "../support/until.ts";
 
 const stories = testModel("stories260K-f32.gguf");
 const talk = testModel("tinytalk-3m-q4_0.gguf");
@@ -109,7 +110,7 @@ describe.skipIf(!ready || !haveMemoryGroups)("a container's limit", () => {
     await using group = memoryGroup(limit);
     if (group === undefined) throw new Error("no group was made");
     await using server = await startServer({ prefix: group.prefix });
-    expect(server.log()).toContain('total="400.0 MiB"');
+    await until("the limit is logged", () => server.log().includes('total="400.0 MiB"'));
     await createModel(server, "stories", stories ?? "");
     await createModel(server, "middling", middling);
 
@@ -167,7 +168,8 @@ describe.skipIf(!ready || !haveMemoryGroups)("a container's limit", () => {
     const before = await resident("middling");
     const cells = (await long("second")) * cellBytes;
     expect(cells).toBeGreaterThan(4 * mebi);
-    expect((await resident("middling")) - before).toBeGreaterThan(cells * 0.9);
+    // What the program itself takes moves by a megabyte or two meanwhile.
+    expect((await resident("middling")) - before).toBeGreaterThan(cells * 0.5);
     expect((await resident("middling")) - program).toBeLessThan(told.held * 1.1);
     expect(group.killed()).toBe(0);
     await server.stop();
