@@ -6,7 +6,7 @@ import { type Static, Type as t } from "@sinclair/typebox";
 import { parseThink } from "../../model/think.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import { decodeBase64 } from "./go-body.ts";
-import { toolParameters } from "./tool-shapes.ts";
+import { noMap, toolParameters } from "./tool-shapes.ts";
 
 const text = (description: string) => t.Optional(t.String({ go: "string", description }));
 const flag = (description: string) => t.Optional(t.Boolean({ go: "bool", description }));
@@ -67,7 +67,7 @@ export const ToolCallShape = t.Object(
               {},
               {
                 own: true,
-                refusal: "Value looks like object, but can't find closing '}' symbol",
+                refusal: noMap,
                 additionalProperties: true,
               },
             ),

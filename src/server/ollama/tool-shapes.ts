@@ -4,6 +4,9 @@
  */
 import type { Shape } from "./go-body.ts";
 
+/** What the decoder of maps that keep their order says of anything else. */
+export const noMap = "Value looks like object, but can't find closing '}' symbol";
+
 const text: Shape = { type: "string", go: "string" };
 const texts: Shape = { type: "array", items: text, go: "[]string" };
 
@@ -19,7 +22,7 @@ const property: Shape = {
     type: { ...texts, own: true, or: "string" },
     description: text,
     enum: { type: "array", go: "[]interface {}" },
-    properties: { type: "object", own: true, inside: () => properties, refusal: noMap() },
+    properties: { type: "object", own: true, inside: () => properties, refusal: noMap },
     required: texts,
   },
 };
@@ -27,7 +30,7 @@ const property: Shape = {
 const properties: Shape = {
   type: "object",
   own: true,
-  refusal: noMap(),
+  refusal: noMap,
   additionalProperties: { ...property, own: true },
 };
 
@@ -36,8 +39,3 @@ export const toolParameters: Shape = {
   struct: "ToolFunctionParameters",
   properties: { type: text, required: texts, properties },
 };
-
-/** What the decoder of maps that keep their order says of anything else. */
-function noMap(): string {
-  return "Value looks like object, but can't find closing '}' symbol";
-}
