@@ -60,7 +60,10 @@ export interface FittedPrompt {
 /** The conversation as the GGUF's Jinja template gets it (template.md 8). */
 export function jinjaRequest(conversation: Conversation): TemplateRequest {
   const last = conversation.messages.at(-1);
-  const told = isEmptyAnswer(last) ? conversation.messages.slice(0, -1) : conversation.messages;
+  // The assistant's last words, without a call behind them: the model goes on with them. Where nothing is
+  // written yet, as some clients send it, it is as if the message were not there.
+  const words = last?.role === "assistant" && !last.toolCalls?.length ? last.content : undefined;
+  const told = words === "" ? conversation.messages.slice(0, -1) : conversation.messages;
   const messages = told.map((message) => ({
     role: message.role,
     content: message.content,
@@ -90,18 +93,8 @@ export function jinjaRequest(conversation: Conversation): TemplateRequest {
         ? { reasoning_effort: JSON.stringify(think.level) }
         : {}),
     },
-    ending: isOpen(last) ? "continued" : "opened",
+    ending: words ? "continued" : "opened",
   };
-}
-
-/** An answer of which nothing is written yet, as some clients send it: as if it were not there. */
-function isEmptyAnswer(last: ChatMessage | undefined): boolean {
-  return last?.role === "assistant" && last.content === "" && !last.toolCalls?.length;
-}
-
-/** Whether the model goes on with a message: the assistant's last words, without a call behind them. */
-function isOpen(last: ChatMessage | undefined): boolean {
-  return last?.role === "assistant" && last.content !== "" && !last.toolCalls?.length;
 }
 
 /** Whether a model wants its old thinking cut from the history. `model`: the name without its tag. */
