@@ -32,6 +32,22 @@ function fill(step: StepBuffers, texts: readonly Int32Array[], from: number): nu
   return rows;
 }
 
+/** Keeps what a model's steps result in; with a signal before each when they are to be disturbed. */
+function watch(model: NativeModel, disturb: boolean): { results: number[]; leave(): void } {
+  const results: number[] = [];
+  const decode = model.decode.bind(model);
+  model.decode = (...given) => {
+    if (disturb) process.kill(process.pid, "SIGUSR2");
+    const result = decode(...given);
+    results.push(result);
+    return result;
+  };
+  const leave = () => {
+    model.decode = decode;
+  };
+  return { results, leave };
+}
+
 describe.skipIf(!ready)("a step that is interrupted", () => {
   test("changes nothing, and is made again as if it had not been", () => {
     const native = new Native(libraryFolderOfTests);
@@ -86,14 +102,7 @@ describe.skipIf(!ready)("a step that is interrupted", () => {
     const spec: LoadSpec = { ...loadSpec(path), contextLength: 512, batchSize: 64 };
     const answers = async (disturb: boolean) => {
       const model = openModel(native, path, spec.slots);
-      const results: number[] = [];
-      const decode = model.decode.bind(model);
-      model.decode = (...given) => {
-        if (disturb) process.kill(process.pid, "SIGUSR2");
-        const result = decode(...given);
-        results.push(result);
-        return result;
-      };
+      const { results } = watch(model, disturb);
       const texts = new Map<number, string>();
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       let running = 2;
@@ -135,14 +144,7 @@ describe.skipIf(!ready)("a step that is interrupted", () => {
       const embed = { normalize: true, limit: 512, truncate: true };
       const read = (disturb: boolean) => {
         const queue = new EmbedQueue(model, step, { firstSpeed: 1, deterministic: false });
-        const results: number[] = [];
-        const decode = model.decode.bind(model);
-        model.decode = (...given) => {
-          if (disturb) process.kill(process.pid, "SIGUSR2");
-          const result = decode(...given);
-          results.push(result);
-          return result;
-        };
+        const { results, leave } = watch(model, disturb);
         queue.add({ id: 1, texts: ["a b c d ".repeat(60), "e f"], options: embed });
         queue.add({ id: 2, texts: ["g h"], options: embed });
         const vectors: Record<number, Float32Array> = {};
@@ -154,7 +156,7 @@ describe.skipIf(!ready)("a step that is interrupted", () => {
             vectors[result.id] = result.vectors;
           }
         }
-        model.decode = decode;
+        leave();
         return { vectors, order, results };
       };
       const calm = read(false);
