@@ -84,9 +84,9 @@ export async function withRoom<T>(
       throw error;
     },
   );
-  const wanted = wantedLoad(model, resolved, deps.config);
-  const chosen = wanted.explicit.has("contextLength");
-  if (tried.short && !chosen && lease.contextLength < wanted.spec.contextLength) {
+  const wanted = tried.short ? wantedLoad(model, resolved, deps.config) : undefined;
+  const more = wanted !== undefined && !wanted.explicit.has("contextLength");
+  if (more && lease.contextLength < wanted.spec.contextLength) {
     lease[Symbol.dispose]();
     const explicit = new Set([...wanted.explicit, "contextLength" as const]);
     const larger = await acquireAs(acquisition, { ...wanted, explicit });
