@@ -9,6 +9,9 @@ export interface Peer extends AsyncDisposable {
   wake(): void;
 }
 
+/** What programs to compare with are started with: ggml alone, without hutch's kernels. */
+export const peerEnvironment = { ...process.env, HUTCH_KERNELS: "0" };
+
 /** @param contextLength tokens of one slot */
 export async function startPeer(
   folder: string,
@@ -23,7 +26,12 @@ export async function startPeer(
   const argv = ["-m", model, "--port", String(port), "-np", String(slots), "-c", String(context)];
   const child = Bun.spawn(
     [join(folder, "llama-server"), ...argv, "-t", "2", "--no-webui", ...(options.args ?? [])],
-    { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
+    {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+      env: peerEnvironment,
+    },
   );
   const url = `http://127.0.0.1:${port}`;
   for (;;) {

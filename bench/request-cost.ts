@@ -9,7 +9,7 @@
  * what it takes beyond the evaluation time that the server reports.
  */
 import { parseArgs } from "node:util";
-import { type Peer, startPeer } from "./peer.ts";
+import { type Peer, peerEnvironment, startPeer } from "./peer.ts";
 
 const { values } = parseArgs({
   options: {
@@ -142,7 +142,10 @@ async function streamed(): Promise<{ token: number; reported: number; count: num
 /** Microseconds a token of llama-bench's own generation. */
 async function llamaBench(program: string, gguf: string): Promise<number> {
   const argv = ["-m", gguf, "-p", "0", "-n", String(tokens), "-t", values.threads, "-r", "3"];
-  const child = Bun.spawn([program, ...argv, "-o", "json"], { stderr: "ignore" });
+  const child = Bun.spawn([program, ...argv, "-o", "json"], {
+    stderr: "ignore",
+    env: peerEnvironment,
+  });
   const [result] = (await new Response(child.stdout).json()) as { avg_ts: number }[];
   return 1e6 / (result?.avg_ts ?? Number.NaN);
 }

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createModel, startServer } from "../test/support/executable.ts";
+import { peerEnvironment } from "./peer.ts";
 
 const { values } = parseArgs({
   options: {
@@ -38,7 +39,11 @@ async function peer(): Promise<number> {
     "-o",
     "json",
   ];
-  const child = Bun.spawn([values["llama-bench"], ...argv], { stdout: "pipe", stderr: "ignore" });
+  const child = Bun.spawn([values["llama-bench"], ...argv], {
+    stdout: "pipe",
+    stderr: "ignore",
+    env: peerEnvironment,
+  });
   const [first] = (await new Response(child.stdout).json()) as { avg_ts: number }[];
   return first?.avg_ts ?? 0;
 }

@@ -7,6 +7,7 @@
 #include "mtmd-helper.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -34,6 +35,17 @@ void log_line(ggml_log_level level, const char * text, void *) {
     if (log_ring.size() > log_limit) {
         log_ring.erase(0, log_ring.size() - log_limit);
     }
+}
+
+// The kernels in the CPU backend ask this of their first product; HUTCH_KERNELS=0 leaves all to ggml.
+void use_kernels() {
+#ifdef _WIN32
+    if (std::getenv("HUTCH_KERNELS") == nullptr) {
+        _putenv_s("HUTCH_KERNELS", "1");
+    }
+#else
+    setenv("HUTCH_KERNELS", "1", 0);
+#endif
 }
 
 } // namespace
@@ -93,6 +105,7 @@ int32_t hutch_init(const char * folder) {
         llama_log_set(log_line, nullptr);
         mtmd_helper_log_set(log_line, nullptr);
         common_log_pause(common_log_main()); // llama-common writes to stderr by itself
+        use_kernels();
         ggml_backend_load_all_from_path(folder);
         if (ggml_backend_dev_count() == 0) {
             return hutch::fail(HUTCH_STATUS_ERROR, std::string("no compute backend could be loaded from ") + folder);

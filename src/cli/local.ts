@@ -55,7 +55,8 @@ function childOptions(config: Config, logger: Logger) {
 /** The engine on libllama, its children started from this executable. */
 export function createEngine(config: Config, logger: Logger): ProcessEngine {
   const options = childOptions(config, logger);
-  const env = { ...servingCompilers, ...options.env };
+  const kernels = { HUTCH_KERNELS: config.kernels ? "1" : "0" };
+  const env = { ...servingCompilers, ...options.env, ...kernels };
   return new ProcessEngine({ ...options, env, command: selfCommand("runner") });
 }
 

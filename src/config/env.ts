@@ -25,6 +25,8 @@ export interface Config {
   readonly loadTimeoutNs: bigint;
   readonly flashAttention: boolean | undefined;
   readonly kvCacheType: string;
+  /** Whether runners multiply in hutch's own way (ffi/kernels) where it has one. */
+  readonly kernels: boolean;
   /** Results that do not depend on what else is evaluated. */
   readonly deterministic: boolean;
   readonly origins: readonly string[];
@@ -154,6 +156,7 @@ export function readConfig(env: Environment = process.env): Config {
     loadTimeoutNs: duration("LOAD_TIMEOUT"),
     flashAttention: tristate("FLASH_ATTENTION"),
     kvCacheType: text("KV_CACHE_TYPE").toLowerCase(),
+    kernels: bool("KERNELS"),
     deterministic: bool("DETERMINISTIC"),
     origins: raw("ORIGINS")?.split(",") ?? [],
     noPrune: bool("NOPRUNE"),

@@ -98,6 +98,13 @@ export const variables = {
     fallback: "f16",
     help: "Element type of the KV cache: f16, q8_0, q4_0",
   },
+  KERNELS: {
+    ...own,
+    reader: "server",
+    kind: "bool",
+    fallback: "true",
+    help: "Multiply Q8_0 weights in hutch's own way where the CPU has AVX2 and nothing better (false: in ggml's)",
+  },
   DETERMINISTIC: {
     ...own,
     reader: "server",

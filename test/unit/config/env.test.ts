@@ -21,6 +21,7 @@ test("an empty environment gives the defaults", () => {
     loadTimeoutNs: 300_000_000_000n,
     flashAttention: undefined,
     kvCacheType: "f16",
+    kernels: true,
     deterministic: false,
     origins: [],
     noPrune: false,

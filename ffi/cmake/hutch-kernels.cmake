@@ -1,0 +1,19 @@
+# hutch's own products of matrices (kernels/), as part of ggml's CPU backends for x86: they take the place
+# of llamafile_sgemm, the one function that ggml asks for products with several columns, and pass on to
+# ggml's own, which is compiled unchanged under another name.
+function(hutch_add_kernels targets)
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
+    return()
+  endif()
+  set(cpu "${HUTCH_LLAMA_DIR}/ggml/src/ggml-cpu")
+  file(GLOB kernels CONFIGURE_DEPENDS "${HUTCH_FFI_DIR}/kernels/*.cpp")
+  foreach(target IN LISTS targets)
+    if(NOT target MATCHES "^ggml-cpu(-|$)")
+      continue()
+    endif()
+    target_sources(${target} PRIVATE ${kernels})
+    target_include_directories(${target} PRIVATE "${cpu}/llamafile")
+    set_source_files_properties("${cpu}/llamafile/sgemm.cpp" TARGET_DIRECTORY ${target}
+      PROPERTIES COMPILE_DEFINITIONS llamafile_sgemm=hutch_ggml_sgemm)
+  endforeach()
+endfunction()
