@@ -33,6 +33,27 @@ describe("metrics", () => {
     );
   });
 
+  test("a name that is loaded twice, because it was made anew, is one series", async () => {
+    await application.create("m");
+    const gate = Promise.withResolvers<void>();
+    application.engine.answers = [{ steps: ["a", gate.promise] }, { steps: ["b"] }];
+    const old = await application.send("POST", "/api/generate", { model: "m", prompt: "x" });
+    await application.create("m", {}, "qwen2");
+    await application.lines("/api/generate", { model: "m", prompt: "x" });
+    expect(application.scheduler.running().map(({ name }) => name)).toEqual([
+      "m:latest",
+      "m:latest",
+    ]);
+    const page = await text("/metrics");
+    expect(page.match(/^hutch_model_slots_busy.*$/gm)).toEqual([
+      'hutch_model_slots_busy{model="m:latest"} 1',
+    ]);
+    const series: string[] = page.match(/^hutch\S+/gm) ?? [];
+    expect(series).toEqual([...new Set(series)]);
+    gate.resolve();
+    await old.text();
+  });
+
   test("paths that clients made up do not become labels", async () => {
     await application.send("GET", "/no/such/path");
     await application.send("HEAD", `/api/blobs/sha256:${"0".repeat(64)}`);

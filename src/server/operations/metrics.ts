@@ -66,10 +66,16 @@ function createSeries() {
 
 /** What is looked up when it is asked for. */
 function createGauges(running: () => readonly RunningModel[]): Gauge[] {
-  const gauge = (name: string, help: string, value: (row: RunningModel) => number) =>
-    new Gauge(name, help, () =>
-      running().map((row) => ({ labels: { model: row.name }, value: value(row) })),
-    );
+  // A name is loaded twice while it was made anew and its old file still answers: no series comes twice.
+  const gauge = (name: string, help: string, value: (row: RunningModel) => number | undefined) =>
+    new Gauge(name, help, () => {
+      const sums = new Map<string, number>();
+      for (const row of running()) {
+        const own = value(row);
+        if (own !== undefined) sums.set(row.name, (sums.get(row.name) ?? 0) + own);
+      }
+      return Array.from(sums, ([model, sum]) => ({ labels: { model }, value: sum }));
+    });
   return [
     gauge(
       "hutch_model_slots",
@@ -87,13 +93,10 @@ function createGauges(running: () => readonly RunningModel[]): Gauge[] {
       "Bytes of a model's weights, cache and buffers.",
       (row) => row.size,
     ),
-    new Gauge(
+    gauge(
       "hutch_model_resident_bytes",
       "Resident memory of a model's process, pages of its file included.",
-      () =>
-        running().flatMap(({ name, resident }) =>
-          resident === undefined ? [] : [{ labels: { model: name }, value: resident }],
-        ),
+      (row) => row.resident,
     ),
     new Gauge("hutch_resident_memory_bytes", "Resident memory of the server's process.", () => [
       { labels: {}, value: process.memoryUsage.rss() },
