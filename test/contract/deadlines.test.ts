@@ -143,6 +143,46 @@ describe("limits that variables set hold without a header:", () => {
   }
 });
 
+describe("a runner that stands still while the prompt is made", () => {
+  const chat = (headers: Record<string, string>, signal?: AbortSignal) =>
+    application.app.handle(
+      new Request("http://localhost/api/chat", {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "x" }] }),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    );
+  const held = () => application.scheduler.running().map(({ stopping }) => stopping);
+  beforeEach(async () => {
+    await ask({}, { stream: false });
+    for (const model of application.engine.models) {
+      model.applyTemplate = async () => {
+        await never();
+        return "";
+      };
+    }
+  });
+
+  test("holds nobody beyond the limit of the whole request", async () => {
+    expect(await refused(await chat({ "x-hutch-request-timeout": "20ms" }))).toEqual([
+      504,
+      expect.stringMatching(/^timed out after 0.02 s of waiting for the end of the answer/),
+    ]);
+  });
+
+  test("is not held by a client that left", async () => {
+    const leaver = new AbortController();
+    const answer = chat({}, leaver.signal);
+    await until("the prompt is made", () => gates.length === 1);
+    leaver.abort();
+    expect((await answer).status).toBe(499);
+    // An idle model goes at once, one that somebody holds would stay.
+    await application.send("POST", "/api/generate", { model: "m", keep_alive: 0 });
+    await until("the model is gone", () => held().length === 0);
+  });
+});
+
 test("a request as a whole has a limit; a limit that is no duration is refused", async () => {
   application.engine.answers = [{ steps: ["a", never()] }];
   const answer = await ask({ "x-hutch-request-timeout": "50ms" });

@@ -27,13 +27,18 @@ export interface Acquisition {
   readonly model: StoredModel;
   readonly resolved: ResolvedOptions;
   readonly keepAlive: bigint | undefined;
-  readonly scope: Pick<RunScope, "signal" | "terms" | "hold">;
+  readonly scope: Pick<RunScope, "signal" | "terms" | "hold" | "end">;
 }
 
-/** Loads the model for a request and holds it. @throws GgufError, the scheduler's errors */
-export function acquire(acquisition: Acquisition): Promise<Lease> {
-  const { model, resolved, deps } = acquisition;
-  return acquireAs(acquisition, wantedLoad(model, resolved, deps.config));
+/** Loads the model for a request and holds it, or ends its scope. @throws GgufError, the scheduler's errors */
+export async function acquire(acquisition: Acquisition): Promise<Lease> {
+  const { model, resolved, deps, scope } = acquisition;
+  try {
+    return await acquireAs(acquisition, wantedLoad(model, resolved, deps.config));
+  } catch (error) {
+    scope.end();
+    throw error;
+  }
 }
 
 async function acquireAs(acquisition: Acquisition, wanted: WantedLoad): Promise<Lease> {
@@ -63,6 +68,19 @@ export interface Roomy<T> {
   readonly result: T;
 }
 
+/** What a promise brings, unless the signal aborts first: nobody waits for a runner that stands still. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const left = Promise.withResolvers<never>();
+  const leave = () => left.reject(signal.reason);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    if (signal.aborted) leave();
+    return await Promise.race([promise, left.promise]);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+}
+
 /**
  * Makes a prompt, and once more with a larger context when it did not fit into one that another
  * request chose: who chooses none is served by whatever is loaded, but never cut shorter for it.
@@ -76,8 +94,11 @@ export async function withRoom<T>(
   attempt: (lease: Lease) => Promise<T>,
   cut: (result: T) => boolean,
 ): Promise<Roomy<T>> {
-  const { model, resolved, deps } = acquisition;
-  const tried = await attempt(lease).then(
+  const { model, resolved, deps, scope } = acquisition;
+  const { signal } = scope;
+  const make = (held: Lease) =>
+    deadlinesOf(signal).during(undefined, () => unlessAborted(attempt(held), signal));
+  const tried = await make(lease).then(
     (result) => ({ result, short: cut(result) }),
     (error: unknown) => {
       if (error instanceof ContextOverflowError) return { error, short: true };
@@ -90,7 +111,7 @@ export async function withRoom<T>(
     lease[Symbol.dispose]();
     const explicit = new Set([...wanted.explicit, "contextLength" as const]);
     const larger = await acquireAs(acquisition, { ...wanted, explicit });
-    return { lease: larger, result: await attempt(larger) };
+    return { lease: larger, result: await make(larger) };
   }
   if ("error" in tried) throw tried.error;
   return { lease, result: tried.result };

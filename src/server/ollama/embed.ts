@@ -12,7 +12,6 @@ import { goQuote, shortFloat32 } from "../../model/gojson.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { deadlinesOf } from "../inference/deadlines.ts";
 import { type Acquisition, acquire, optionsFor, type Roomy, withRoom } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { goBody } from "./go-body.ts";
@@ -77,7 +76,7 @@ function embedded(
 ): Promise<Roomy<Embeddings>> {
   const { signal } = acquisition.scope;
   const attempt = ({ model, contextLength: limit }: Lease) =>
-    deadlinesOf(signal).during(undefined, () => model.embed(texts, { ...options, limit }, signal));
+    model.embed(texts, { ...options, limit }, signal);
   return withRoom(acquisition, held, attempt, ({ cutTokens }) => cutTokens > 0);
 }
 
