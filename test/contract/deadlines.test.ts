@@ -183,6 +183,25 @@ describe("a runner that stands still while the prompt is made", () => {
   });
 });
 
+test("a pull's limit ends it with an error that says so, as a line or alone", async () => {
+  await using registry = Bun.serve({
+    port: 0,
+    fetch: async () => {
+      await never();
+      return new Response("late");
+    },
+  });
+  for (const stream of [true, false]) {
+    const body = { model: `http://127.0.0.1:${registry.port}/a/b`, insecure: true, stream };
+    const headers = { "x-hutch-request-timeout": "20ms" };
+    const answer = await application.send("POST", "/api/pull", body, headers);
+    expect(answer.status).toBe(stream ? 200 : 504);
+    expect((await answer.text()).trimEnd().split("\n").at(-1)).toMatch(
+      /^{"error":"timed out after 0.02 s of waiting for the end of the answer/,
+    );
+  }
+});
+
 test("a request as a whole has a limit; a limit that is no duration is refused", async () => {
   application.engine.answers = [{ steps: ["a", never()] }];
   const answer = await ask({ "x-hutch-request-timeout": "50ms" });

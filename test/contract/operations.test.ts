@@ -33,6 +33,26 @@ describe("metrics", () => {
     );
   });
 
+  test("progress that streams is counted as any answer is, whether it ends well or not", async () => {
+    await application.create("m");
+    const counted = async (route: string) =>
+      new RegExp(`^hutch_requests_total{route="${route}",status="200"} (\\d+)$`, "m").exec(
+        await text("/metrics"),
+      )?.[1];
+    const before = Number(await counted("/api/create"));
+    const body = { model: "copy", from: "m", system: "Be brief." };
+    const made = await application.send("POST", "/api/create", body);
+    expect(await made.text()).toEndWith('{"status":"success"}\n');
+    expect(await counted("/api/create")).toBe(String(before + 1));
+    const pushed = await application.send("POST", "/api/push", { model: "no name" });
+    expect(await counted("/api/push")).toBeUndefined();
+    expect(await pushed.text()).toContain('{"error":"unqualified name');
+    expect(await counted("/api/push")).toBe("1");
+    const left = await application.send("POST", "/api/push", { model: "no name" });
+    await left.body?.cancel();
+    expect(await counted("/api/push")).toBe("2");
+  });
+
   test("a name that is loaded twice, because it was made anew, is one series", async () => {
     await application.create("m");
     const gate = Promise.withResolvers<void>();

@@ -192,13 +192,9 @@ async function* objects(run: Run, signal: AbortSignal, attempt = 0): AsyncGenera
   }
 }
 
-async function* streamLines(run: Run, scope: RunScope): AsyncGenerator<string> {
-  try {
-    for await (const fields of objects(run, scope.signal)) {
-      yield line(run.body.model ?? "", fields, fields.final !== undefined);
-    }
-  } finally {
-    scope.end();
+async function* streamLines(run: Run, { signal }: RunScope): AsyncGenerator<string> {
+  for await (const fields of objects(run, signal)) {
+    yield line(run.body.model ?? "", fields, fields.final !== undefined);
   }
 }
 
@@ -262,7 +258,7 @@ async function chat(deps: ServerDeps, body: ChatBody, request: Request): Promise
         : withTruncation(await scope.stream(streamLines(run, scope), errorLine), prompt.truncated);
     return withFormatLevel(response, format);
   } catch (error) {
-    return errorResponse(error, { plain: body.stream !== false });
+    return errorResponse(scope.reason(error), { plain: body.stream !== false });
   } finally {
     if (!scope.streaming) scope.end();
   }

@@ -8,11 +8,10 @@ import { findModel, referenceOf } from "../inference/lookup.ts";
 import { recordOf } from "../operations/records.ts";
 import { isLoopback } from "../plugins/hosts.ts";
 import { createTools } from "./create-tools.ts";
-import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import { fromOldForm, isOldForm } from "./old-create.ts";
 import { CreateBody } from "./schemas.ts";
-import { runScope } from "./streaming.ts";
+import { progressAnswer } from "./streaming.ts";
 
 /** Licences as a list. @throws OptionError in Go's words: like a wrong option, it is answered with 500 */
 function licenses(value: unknown): string[] {
@@ -84,29 +83,11 @@ async function create(deps: ServerDeps, body: CreateBody, request: Request): Pro
   }
   const license = licenses(body.license);
   const wanted = license.length > 0 ? { ...asked, license } : asked;
-  const scope = runScope(request);
-  const progress = createModel(deps.store, wanted, createTools(deps, scope.signal));
-  if (body.stream === false) {
-    try {
-      let last: unknown = {};
-      for await (const status of progress) last = status;
-      return new Response(JSON.stringify(last), {
-        headers: { "content-type": "application/json" },
-      });
-    } catch (error) {
-      return errorResponse(error, { plain: true });
-    } finally {
-      scope.end();
-    }
-  }
-  async function* statusLines(): AsyncGenerator<string> {
-    for await (const status of progress) yield JSON.stringify(status);
-  }
-  try {
-    return await scope.stream(statusLines(), errorBody);
-  } catch (error) {
-    return errorResponse(error, { plain: true });
-  }
+  return progressAnswer(
+    (signal) => createModel(deps.store, wanted, createTools(deps, signal)),
+    body.stream,
+    request,
+  );
 }
 
 export const createRoute = (deps: ServerDeps) =>

@@ -192,16 +192,12 @@ function finalFields(
 async function* streamLines(
   run: Run,
   prompt: BuiltPrompt,
-  scope: RunScope,
+  { signal }: RunScope,
 ): AsyncGenerator<string> {
-  try {
-    const name = run.body.model ?? "";
-    for await (const { text, thinking, logprobs, final } of objects(run, prompt, scope.signal)) {
-      const rest = { thinking, ...final, ...(logprobs ? { logprobs } : {}) };
-      yield line(name, text, rest, final !== undefined);
-    }
-  } finally {
-    scope.end();
+  const name = run.body.model ?? "";
+  for await (const { text, thinking, logprobs, final } of objects(run, prompt, signal)) {
+    const rest = { thinking, ...final, ...(logprobs ? { logprobs } : {}) };
+    yield line(name, text, rest, final !== undefined);
   }
 }
 
@@ -288,7 +284,7 @@ async function runAnswer(
           );
     return withFormatLevel(response, format);
   } catch (error) {
-    return errorResponse(error, { plain: body.stream !== false });
+    return errorResponse(scope.reason(error), { plain: body.stream !== false });
   } finally {
     if (!scope.streaming) scope.end();
   }

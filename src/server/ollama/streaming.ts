@@ -4,7 +4,7 @@ import { type Priority, priorities, type TurnTerms } from "../../scheduler/turns
 import { Deadlines, headerLimits, setDeadlines } from "../inference/deadlines.ts";
 import { type RequestRecord, recordOf, setRecord } from "../operations/records.ts";
 import { ndjson } from "../stream/ndjson.ts";
-import { withCode } from "./errors.ts";
+import { errorBody, errorResponse, withCode } from "./errors.ts";
 import { wantsErrorCodes } from "./measures.ts";
 
 /** `X-Hutch-Priority: low|normal|high`, hutch's own. @throws InvalidRequestError */
@@ -28,12 +28,15 @@ export interface RunScope {
   readonly terms: TurnTerms;
   /** Aborted when the client leaves. */
   readonly signal: AbortSignal;
-  /** True once the answer streams: then its generator ends the scope. */
+  /** True once the answer streams: then the end of the stream ends the scope. */
   readonly streaming: boolean;
+  /** Why the work really ended: a deadline that was over shows itself as an abort, or as nothing. */
+  reason(error: unknown): unknown;
   /** Gives something to be disposed of at the end. */
   hold(lease: Disposable): void;
   /** Frees what is held; any number of times. */
   end(): void;
+  /** Answers with lines; the scope ends with them. @throws what they throw before the first one */
   stream(lines: AsyncGenerator<string>, errorLine: (error: unknown) => string): Promise<Response>;
 }
 
@@ -73,12 +76,21 @@ class Scope implements RunScope {
     if (this.streaming) this.#record?.release();
   }
 
+  reason(error: unknown): unknown {
+    return this.#deadlines.expired ?? error;
+  }
+
   async stream(
     lines: AsyncGenerator<string>,
     errorLine: (error: unknown) => string,
   ): Promise<Response> {
     const told = wantsErrorCodes(this.#request) ? withCode(errorLine) : errorLine;
-    const response = await ndjson(lines, { errorLine: told, onLeave: this.#leave });
+    const response = await ndjson(lines, {
+      reason: (error) => this.reason(error),
+      errorLine: told,
+      onLeave: this.#leave,
+      onEnd: () => this.end(),
+    });
     this.streaming = true;
     this.#record?.hold();
     return response;
@@ -87,4 +99,31 @@ class Scope implements RunScope {
 
 export function runScope(request: Request): RunScope {
   return new Scope(request);
+}
+
+async function* jsonLines(values: AsyncIterable<unknown>): AsyncGenerator<string> {
+  for await (const value of values) yield JSON.stringify(value);
+}
+
+/**
+ * Answers with the progress of long work that no model does: lines as they come, or the last one alone.
+ * @param stream as the body says
+ */
+export async function progressAnswer(
+  statuses: (signal: AbortSignal) => AsyncGenerator<unknown>,
+  stream: boolean | undefined,
+  request: Request,
+): Promise<Response> {
+  const scope = runScope(request);
+  try {
+    const progress = statuses(scope.signal);
+    if (stream !== false) return await scope.stream(jsonLines(progress), errorBody);
+    let last: unknown = {};
+    for await (const status of progress) last = status;
+    return new Response(JSON.stringify(last), { headers: { "content-type": "application/json" } });
+  } catch (error) {
+    return errorResponse(scope.reason(error), { plain: true });
+  } finally {
+    if (!scope.streaming) scope.end();
+  }
 }

@@ -16,35 +16,9 @@ import { pushModel } from "../../model/registry/push.ts";
 import type { Store } from "../../model/store.ts";
 import type { FakeModels, ServerDeps } from "../deps.ts";
 import { makerOf } from "./create-tools.ts";
-import { errorBody, errorResponse } from "./errors.ts";
 import { goBody } from "./go-body.ts";
 import { TransferBody } from "./schemas.ts";
-import { runScope } from "./streaming.ts";
-
-type Statuses = (signal: AbortSignal) => AsyncGenerator<TransferStatus>;
-
-/** Lines as they come, or with `stream:false` the last one. */
-async function answer(
-  statuses: Statuses,
-  { stream }: TransferBody,
-  request: Request,
-): Promise<Response> {
-  const scope = runScope(request);
-  try {
-    const progress = statuses(scope.signal);
-    if (stream !== false) {
-      async function* lines(): AsyncGenerator<string> {
-        for await (const status of progress) yield JSON.stringify(status);
-      }
-      return await scope.stream(lines(), errorBody);
-    }
-    let last: TransferStatus = { status: "" };
-    for await (const status of progress) last = status;
-    return new Response(JSON.stringify(last), { headers: { "content-type": "application/json" } });
-  } catch (error) {
-    return errorResponse(error, { plain: true });
-  }
-}
+import { progressAnswer } from "./streaming.ts";
 
 function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<Response> {
   const raw = (body.model || body.name || "").trim();
@@ -53,13 +27,13 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
   if (!isValidName(name)) throw new ModelNameError("invalid model name");
   const { store, transfers, guide, fake } = deps;
   const insecure = body.insecure === true;
-  if (fake !== undefined) return answer(() => provided(fake, name), body, request);
+  if (fake !== undefined) return progressAnswer(() => provided(fake, name), body.stream, request);
   if (guide !== undefined && isGuide(displayName(name))) {
-    return answer(() => pullGuide(store, guide, body.digest), body, request);
+    return progressAnswer(() => pullGuide(store, guide, body.digest), body.stream, request);
   }
   const shards = body.shards === undefined ? {} : { shards: body.shards };
   const pinned = body.digest ? { pinned: { digest: body.digest, ...shards } } : {};
-  return answer(
+  return progressAnswer(
     (signal) =>
       pullModel({
         transfers,
@@ -70,7 +44,7 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
         ...pinned,
         create: makerOf(deps, name, signal),
       }),
-    body,
+    body.stream,
     request,
   );
 }
@@ -108,12 +82,12 @@ function push(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
   const insecure = body.insecure === true;
   // A bad name is answered like a missing model, inside the stream (recorded).
   const unqualified = new RegistryError(`unqualified name: ${fullName(name)}`);
-  return answer(
+  return progressAnswer(
     (signal) =>
       isValidName(name)
         ? pushModel({ transfers, store, name, insecure, signal })
         : notRetrieved(unqualified),
-    body,
+    body.stream,
     request,
   );
 }

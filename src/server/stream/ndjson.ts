@@ -7,10 +7,14 @@
 import { isAbortError } from "../../errors.ts";
 
 export interface NdjsonOptions {
+  /** What an error in mid-stream comes from, which may be known better. */
+  readonly reason: (error: unknown) => unknown;
   /** A line for an error in mid-stream, without the newline. */
   readonly errorLine: (error: unknown) => string;
   /** Called when the reader has left before the end. */
   readonly onLeave: () => void;
+  /** Called when no line follows the last one, and after `onLeave`; not when there was no first one. */
+  readonly onEnd: () => void;
 }
 
 const encoder = new TextEncoder();
@@ -27,7 +31,7 @@ function nextTurn(): Promise<void> {
  */
 export async function ndjson(
   lines: AsyncGenerator<string>,
-  { errorLine, onLeave }: NdjsonOptions,
+  { reason, errorLine, onLeave, onEnd }: NdjsonOptions,
 ): Promise<Response> {
   let first: IteratorResult<string> | undefined = await lines.next();
   // Before the first line and before the second: measured, one turn is not enough for Bun.
@@ -39,16 +43,24 @@ export async function ndjson(
           if (turns-- > 0) await nextTurn();
           const next = first ?? (await lines.next());
           first = undefined;
-          if (next.done) controller.close();
-          else controller.enqueue(encoder.encode(`${next.value}\n`));
-        } catch (error) {
+          if (!next.done) {
+            controller.enqueue(encoder.encode(`${next.value}\n`));
+            return;
+          }
+        } catch (thrown) {
+          const error = reason(thrown);
           if (!isAbortError(error)) controller.enqueue(encoder.encode(`${errorLine(error)}\n`));
-          controller.close();
         }
+        controller.close();
+        onEnd();
       },
       async cancel() {
         onLeave();
-        await lines.return(undefined);
+        try {
+          await lines.return(undefined);
+        } finally {
+          onEnd();
+        }
       },
     },
     { highWaterMark: 0 },
