@@ -5,7 +5,7 @@
 import type { LoadedModel } from "../engine/engine.ts";
 import { ModelGoneError, type RunnerLease } from "./runner.ts";
 import type { Lease } from "./scheduler.ts";
-import type { TurnTerms } from "./turns.ts";
+import type { TurnTerms, Work } from "./turns.ts";
 
 /** A model that dies again and again under those who wait is not loaded for ever. */
 const mostRenewals = 3;
@@ -36,10 +36,10 @@ export class HeldLease implements Lease {
     return this.#held.contextLength;
   }
 
-  async turn(signal: AbortSignal): Promise<Disposable> {
+  async turn(work: Work, signal: AbortSignal): Promise<Disposable> {
     for (let tries = 0; ; tries++) {
       try {
-        return await this.#held.turns.take(this.terms, signal);
+        return await this.#held.turns[work].take(this.terms, signal);
       } catch (error) {
         if (!(error instanceof ModelGoneError) || tries === mostRenewals) throw error;
       }

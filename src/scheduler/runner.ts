@@ -8,7 +8,7 @@ import type { Clock } from "./clock.ts";
 import type { Holding } from "./memory.ts";
 import { expiry, type LoadedState } from "./policy.ts";
 import type { RunningModel } from "./scheduler.ts";
-import { Turns } from "./turns.ts";
+import { Turns, vectorsAtOnce, type Work } from "./turns.ts";
 
 /** The model went away before a waiting request had its turn. */
 export class ModelGoneError extends EngineCrashedError {}
@@ -19,7 +19,7 @@ export interface RunnerLease extends Disposable {
   readonly name: string;
   /** Tokens of context that the request may use. */
   readonly contextLength: number;
-  readonly turns: Turns;
+  readonly turns: Readonly<Record<Work, Turns>>;
 }
 
 /** What a lease needs to know of its request. */
@@ -33,7 +33,7 @@ export interface LeaseTerms {
 
 export class Runner implements LoadedState {
   leases = 0;
-  readonly turns: Turns;
+  readonly turns: Readonly<Record<Work, Turns>>;
   /** Gets no new requests: somebody waits for its place. */
   draining = false;
   /** Settles when the model's memory is free; set as soon as it begins to leave. */
@@ -50,7 +50,7 @@ export class Runner implements LoadedState {
     readonly model: LoadedModel,
     public keepAliveNs: bigint,
     readonly clock: Clock,
-    /** Most requests that may wait for a slot. */
+    /** Most requests that may wait for a slot, and as many for their vectors. */
     maxQueue: number,
     /** The most bytes it may take. */
     readonly peak: number,
@@ -59,7 +59,10 @@ export class Runner implements LoadedState {
   ) {
     this.#expiresAt = expiry(clock.now(), keepAliveNs);
     this.#contextLength = model.info.contextLength;
-    this.turns = new Turns(model.info.slots, maxQueue, clock);
+    this.turns = {
+      text: new Turns(model.info.slots, maxQueue, clock),
+      vectors: new Turns(vectorsAtOnce, maxQueue, clock),
+    };
   }
 
   get path(): string {
@@ -130,7 +133,8 @@ export class Runner implements LoadedState {
   close(): Promise<void> {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    this.turns.fail(new ModelGoneError(`the model "${this.name}" is gone`));
+    const gone = new ModelGoneError(`the model "${this.name}" is gone`);
+    for (const turns of Object.values(this.turns)) turns.fail(gone);
     this.closed ??= (async () => {
       await this.model[Symbol.asyncDispose]();
       for (const resolve of this.#idle.splice(0)) resolve();
@@ -146,6 +150,7 @@ export class Runner implements LoadedState {
 
   row(): RunningModel {
     const { slots } = this.model.info;
+    const { text, vectors } = this.turns;
     return {
       name: this.name,
       digest: this.digest,
@@ -156,9 +161,9 @@ export class Runner implements LoadedState {
       contextLength: this.#contextLength,
       expiresAt: this.#expiresAt,
       slots,
-      busy: Math.min(this.turns.running, slots),
+      busy: Math.min(text.running, slots),
       stopping: this.draining || this.closed !== undefined || this.keepAliveNs === 0n,
-      queued: this.turns.waiting + Math.max(0, this.turns.running - slots),
+      queued: text.waiting + Math.max(0, text.running - slots) + vectors.waiting,
     };
   }
 }

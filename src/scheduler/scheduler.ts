@@ -3,7 +3,7 @@
  * one is released its keep-alive timer starts (scheduler.md 3). `policy.ts` decides, `pool.ts` acts.
  */
 import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
-import type { TurnTerms } from "./turns.ts";
+import type { TurnTerms, Work } from "./turns.ts";
 
 /** Bytes that a model takes, told before it is loaded. */
 export interface MemoryNeed {
@@ -46,11 +46,11 @@ export interface Lease extends Disposable {
    */
   readonly contextLength: number;
   /**
-   * Waits for a slot of the model and holds it until the result is disposed of. When the model goes
-   * meanwhile it is loaded again: `model` may be another one afterwards.
+   * Waits for a slot of the model, or for its turn to get vectors, and holds it until the result is
+   * disposed of. When the model goes meanwhile it is loaded again: `model` may be another one afterwards.
    * @throws BusyError, CanceledError, what loading throws
    */
-  turn(signal: AbortSignal): Promise<Disposable>;
+  turn(work: Work, signal: AbortSignal): Promise<Disposable>;
   /** Time from `acquire` until the model was ready, > 0. */
   readonly loadNs: number;
 }

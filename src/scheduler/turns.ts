@@ -58,6 +58,12 @@ export function nextTurn(
   return best;
 }
 
+/** What a turn is for: a text takes a slot, vectors share batches and take none. */
+export type Work = "text" | "vectors";
+
+/** Requests for vectors handed to the engine: as many as texts at most, enough to fill its batches. */
+export const vectorsAtOnce = 32;
+
 interface Pending extends WaitingTurn {
   readonly settle: (outcome: Disposable | Error) => void;
 }

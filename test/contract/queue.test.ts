@@ -1,5 +1,7 @@
 /** The queue of a loaded model, through the application: its bound, priorities, clients that leave. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { EngineCrashedError } from "../../src/errors.ts";
+import { vectorsAtOnce } from "../../src/scheduler/turns.ts";
 import { type Application, openApplication } from "../support/application.ts";
 import { until } from "../support/until.ts";
 
@@ -69,6 +71,66 @@ test("a client that leaves the queue makes room", async () => {
   expect(queued()).toBe(1);
   open();
   await Promise.all(answers);
+});
+
+describe("requests for vectors", () => {
+  const embed = (signal?: AbortSignal) =>
+    application.app.handle(
+      new Request("http://localhost/api/embed", {
+        method: "POST",
+        body: JSON.stringify({ model: "m", input: "x" }),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    );
+
+  /** As many as are handed to the engine, none of which ends before `open`; texts begun so far. */
+  async function fillVectors() {
+    await application.create("m");
+    await (await ask("loads")).text();
+    const gate = Promise.withResolvers<void>();
+    const begun: string[][] = [];
+    for (const model of application.engine.models) {
+      const own = model.embed.bind(model);
+      model.embed = async (texts, options) => {
+        begun.push([...texts]);
+        await gate.promise;
+        return own(texts, options);
+      };
+    }
+    const answers = Array.from({ length: vectorsAtOnce + 1 }, () => embed());
+    await until("all have begun", () => begun.length === answers.length);
+    return { open: gate.resolve, fail: gate.reject, answers, begun };
+  }
+
+  test("wait in a queue with the same bound, and whoever leaves it makes room", async () => {
+    const { open, answers, begun } = await fillVectors();
+    const leaver = new AbortController();
+    const left = embed(leaver.signal);
+    answers.push(embed());
+    await until("two wait", () => queued() === 2);
+    expect((await embed()).status).toBe(503);
+    leaver.abort();
+    expect((await left).status).toBe(499);
+    answers.push(embed());
+    await until("two wait", () => queued() === 2);
+    open();
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(begun.length).toBe(vectorsAtOnce + 3);
+  });
+
+  test("that have not begun when the model dies are run on a new one", async () => {
+    const { fail, answers } = await fillVectors();
+    const waiting = embed();
+    await until("one waits", () => queued() === 1);
+    const gone = new EngineCrashedError("killed");
+    for (const model of application.engine.models) model.die(gone);
+    fail(gone);
+    expect((await waiting).status).toBe(200);
+    expect(application.engine.loads.length).toBe(2);
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([500]));
+  });
 });
 
 test("a priority that does not exist is an error that names the header", async () => {

@@ -122,7 +122,7 @@ export async function* runPrompt(
   const draft = draftWish(deps, resolved, lease);
   const meter = generationMeter(deps.metrics, lease.name);
   const deadlines = deadlinesOf(signal);
-  using _turn = await deadlines.during("queue", () => lease.turn(signal));
+  using _turn = await deadlines.during("queue", () => lease.turn("text", signal));
   try {
     deadlines.enter("firstToken");
     for await (const event of lease.model.generate(

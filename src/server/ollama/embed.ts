@@ -12,6 +12,7 @@ import { goQuote, shortFloat32 } from "../../model/gojson.ts";
 import { parseKeepAlive } from "../../scheduler/keep-alive.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
+import { deadlinesOf } from "../inference/deadlines.ts";
 import { type Acquisition, acquire, optionsFor, type Roomy, withRoom } from "../inference/load.ts";
 import { findModel, referenceOf } from "../inference/lookup.ts";
 import { goBody } from "./go-body.ts";
@@ -75,8 +76,11 @@ function embedded(
   options: Omit<EmbedOptions, "limit">,
 ): Promise<Roomy<Embeddings>> {
   const { signal } = acquisition.scope;
-  const attempt = ({ model, contextLength: limit }: Lease) =>
-    model.embed(texts, { ...options, limit }, signal);
+  const attempt = async (lease: Lease) => {
+    const wait = () => lease.turn("vectors", signal);
+    using _turn = await deadlinesOf(signal).during("queue", wait);
+    return await lease.model.embed(texts, { ...options, limit: lease.contextLength }, signal);
+  };
   return withRoom(acquisition, held, attempt, ({ cutTokens }) => cutTokens > 0);
 }
 

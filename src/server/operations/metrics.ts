@@ -85,7 +85,7 @@ function createGauges(running: () => readonly RunningModel[]): Gauge[] {
     gauge("hutch_model_slots_busy", "Requests that a model serves now.", (row) => row.busy),
     gauge(
       "hutch_model_queue",
-      "Requests that wait for a slot of a loaded model.",
+      "Requests that wait for their turn on a loaded model.",
       (row) => row.queued,
     ),
     gauge(

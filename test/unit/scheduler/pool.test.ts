@@ -123,7 +123,7 @@ describe("loading", () => {
         stopping: false,
       },
     ]);
-    using _turn = await again.turn(never);
+    using _turn = await again.turn("text", never);
     expect(scheduler.running()[0]).toMatchObject({ busy: 1, queued: 0 });
   });
 
@@ -151,9 +151,9 @@ describe("loading", () => {
     using serving = await first;
     using other = await ask(request);
     using waiting = await ask(request);
-    using _a = await serving.turn(never);
-    using _b = await other.turn(never);
-    const turn = waiting.turn(never);
+    using _a = await serving.turn("text", never);
+    using _b = await other.turn("text", never);
+    const turn = waiting.turn("text", never);
     expect(await state(turn)).toBe("pending");
     handle.die(new Error("killed"));
     (await engine.next()).succeed();
