@@ -248,6 +248,9 @@ export class EngineCrashedError extends AppError {
   readonly code = "engine_crashed";
 }
 
+/** It ended before it had begun with the request, which another one may be asked. */
+export class NotBegunError extends EngineCrashedError {}
+
 /** A variable or flag of the server has an unusable value. */
 export class ConfigError extends AppError {
   readonly code = "config";

@@ -3,7 +3,7 @@
  * seen at once.
  */
 import type { Subprocess } from "bun";
-import { EngineCrashedError, EngineError, errorMessage } from "../errors.ts";
+import { EngineCrashedError, EngineError, errorMessage, NotBegunError } from "../errors.ts";
 import { lastWords } from "../last-words.ts";
 import type { Logger } from "../logger.ts";
 import { memoryKills } from "../memory-kills.ts";
@@ -376,9 +376,20 @@ export class Child implements LoadedModel {
     // Whoever lends the model hears it first: a request that waits shall not get its turn on a model that is gone.
     this.#ended.resolve(this.#disposed ? undefined : this.#over);
     this.#ready.reject(this.#over);
-    for (const stream of this.#streams.values()) stream.fail(this.#over);
+    const later = this.#disposed ? this.#over : new NotBegunError(this.#over.message);
+    const notBegun = this.#notBegun();
+    for (const stream of this.#streams.values()) {
+      stream.fail(notBegun.has(stream) ? later : this.#over);
+    }
     for (const { reject } of this.#callers.values()) reject(this.#over);
     this.#callers.clear();
+  }
+
+  /** Requests that had no slot yet, which are served in their order: the newest of more than there are slots. */
+  #notBegun(): ReadonlySet<EventQueue<GenerateEvent>> {
+    const beyond = this.#streams.size - (this.#info?.slots ?? 0);
+    const silent = [...this.#streams.values()].filter(({ begun }) => !begun);
+    return new Set(beyond > 0 ? silent.slice(-beyond) : []);
   }
 }
 

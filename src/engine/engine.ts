@@ -280,7 +280,8 @@ export interface LoadedModel extends AsyncDisposable {
    * Runs one request. Waits for a free slot. Ends after the `done` event; aborting the signal or
    * leaving the loop frees the slot. Throws `ContextOverflowError` when the prompt has more tokens
    * than fit (context length - 1), `InvalidRequestError` for media that cannot be read or that the
-   * model does not take, `EngineCrashedError` when the process ends, `EngineError`.
+   * model does not take, `EngineCrashedError` when the process ends (`NotBegunError` when the request
+   * had no slot by then), `EngineError`.
    */
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent>;
   /**

@@ -27,6 +27,7 @@ export class EventQueue<T> implements AsyncIterableIterator<T> {
   readonly #options: EventQueueOptions<T>;
   readonly #items: T[] = [];
   #error: Error | undefined;
+  #begun = false;
   #paused = false;
   #ended = false;
   #reader: Waiting<T> | undefined;
@@ -40,7 +41,13 @@ export class EventQueue<T> implements AsyncIterableIterator<T> {
     return this.#paused;
   }
 
+  /** Whether anything came. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
   push(item: T): void {
+    this.#begun = true;
     const reader = this.#reader;
     if (reader !== undefined) {
       this.#reader = undefined;

@@ -3,7 +3,8 @@
  * then it is loaded again and the request waits there, because nothing of it was started.
  */
 import type { LoadedModel } from "../engine/engine.ts";
-import { ModelGoneError, type RunnerLease } from "./runner.ts";
+import { NotBegunError } from "../errors.ts";
+import type { RunnerLease } from "./runner.ts";
 import type { Lease } from "./scheduler.ts";
 import type { TurnTerms, Work } from "./turns.ts";
 
@@ -41,7 +42,7 @@ export class HeldLease implements Lease {
       try {
         return await this.#held.turns[work].take(this.terms, signal);
       } catch (error) {
-        if (!(error instanceof ModelGoneError) || tries === mostRenewals) throw error;
+        if (!(error instanceof NotBegunError) || tries === mostRenewals) throw error;
       }
       const next = await this.renew(signal);
       this.#held[Symbol.dispose]();

@@ -3,15 +3,12 @@
  * nobody does. Times are those of the pool's clock.
  */
 import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
-import { EngineCrashedError } from "../errors.ts";
+import { NotBegunError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import type { Holding } from "./memory.ts";
 import { expiry, type LoadedState } from "./policy.ts";
 import type { RunningModel } from "./scheduler.ts";
 import { Turns, vectorsAtOnce, type Work } from "./turns.ts";
-
-/** The model went away before a waiting request had its turn. */
-export class ModelGoneError extends EngineCrashedError {}
 
 /** One request's hold on this load of the model. */
 export interface RunnerLease extends Disposable {
@@ -133,7 +130,7 @@ export class Runner implements LoadedState {
   close(): Promise<void> {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    const gone = new ModelGoneError(`the model "${this.name}" is gone`);
+    const gone = new NotBegunError(`the model "${this.name}" is gone`);
     for (const turns of Object.values(this.turns)) turns.fail(gone);
     this.closed ??= (async () => {
       await this.model[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 /** The queue of a loaded model, through the application: its bound, priorities, clients that leave. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { EngineCrashedError } from "../../src/errors.ts";
+import { EngineCrashedError, NotBegunError } from "../../src/errors.ts";
 import { vectorsAtOnce } from "../../src/scheduler/turns.ts";
 import { type Application, openApplication } from "../support/application.ts";
 import { until } from "../support/until.ts";
@@ -71,6 +71,15 @@ test("a client that leaves the queue makes room", async () => {
   expect(queued()).toBe(1);
   open();
   await Promise.all(answers);
+});
+
+test("one that the engine had not begun with when its process ended is run again", async () => {
+  await application.create("m");
+  const [begun, later] = [new EngineCrashedError("killed"), new NotBegunError("killed")];
+  application.engine.answers = [{ steps: [begun] }, { steps: [later] }, { steps: ["ok"] }];
+  const [first, second] = await Promise.all([ask("one"), ask("two")]);
+  expect([first?.status, second?.status]).toEqual([500, 200]);
+  expect(prompts()).toEqual(["one", "two", "two"]);
 });
 
 describe("requests for vectors", () => {

@@ -1,9 +1,10 @@
 /**
  * A runner that misbehaves as its argument says, for tests of the parent: `silent` loads and never
- * answers, `deaf` never says that it is ready, `exit` ends, `noise` writes bytes that are no messages into
- * the channel, `garbage` answers what is no report, the one of the number that follows.
+ * answers, `deaf` never says that it is ready, `exit` ends, `third` begins with the first of three requests
+ * and ends, `noise` writes bytes that are no messages into the channel, `garbage` answers what is no report, the one of the number that follows.
  */
 import { writeSync } from "node:fs";
+import type { GenerateEvent } from "../../src/engine/engine.ts";
 import { type Command, decodeMessage, type Report } from "../../src/engine/protocol.ts";
 
 const [, , how, number = "0"] = process.argv;
@@ -42,6 +43,17 @@ const garbage: readonly ((id: number) => unknown)[] = [
   (id) => new Uint8Array(id + 1),
 ];
 
+const ids: number[] = [];
+
+function third(id: number): void {
+  ids.push(id);
+  if (ids.length < 3) return;
+  const events: [number, GenerateEvent][] = [[ids[0] ?? 0, { type: "text", text: "a" }]];
+  process.send?.({ type: "events", events } satisfies Report, undefined, undefined, () =>
+    process.exit(7),
+  );
+}
+
 /** The channel to the parent, as Bun 1.4.5 hands it on. */
 const channel = Number(process.env.NODE_CHANNEL_FD);
 
@@ -54,6 +66,7 @@ if (import.meta.main) {
     if (message.type === "load") {
       if (how !== "deaf") process.send?.(ready);
     } else if (how === "exit") process.exit(7);
+    else if (how === "third") third("id" in message ? message.id : 0);
     else if (how === "noise") writeSync(channel, new Uint8Array(4096).fill(0xa5));
     else if (how === "garbage") {
       process.send?.(garbage[Number(number)]?.("id" in message ? message.id : 0));

@@ -6,7 +6,7 @@ import type {
   GenerateRequest,
   Sampling,
 } from "../../engine/engine.ts";
-import { OutOfMemoryError } from "../../errors.ts";
+import { NotBegunError, OutOfMemoryError } from "../../errors.ts";
 import type { LogFields } from "../../logger.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
@@ -95,18 +95,15 @@ function expireAll({ scheduler }: ServerDeps): void {
   for (const { path } of scheduler.running()) scheduler.expire(path);
 }
 
-/** Runs a prompt. @throws the engine's errors */
-export async function* runPrompt(
-  deps: ServerDeps,
-  request: RunRequest,
-  signal: AbortSignal,
-): AsyncGenerator<GenerateEvent> {
+/** What the engine is asked. */
+function engineRequest(deps: ServerDeps, request: RunRequest): GenerateRequest {
   const { lease, resolved, prompt } = request;
   const { options } = resolved;
   // Open ends are bounded, so that no request runs for ever.
   const most = 10 * lease.contextLength;
   const wish = options.num_predict;
-  const generate: GenerateRequest = {
+  const draft = draftWish(deps, resolved, lease);
+  return {
     prompt: prompt.parts,
     addSpecial: prompt.addSpecial,
     sampling: samplingOf(resolved),
@@ -118,33 +115,47 @@ export async function* runPrompt(
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
     ...(request.constraint === undefined ? {} : { constraint: request.constraint }),
     wantContext: request.wantContext,
+    ...(draft === undefined ? {} : { draft }),
   };
-  const draft = draftWish(deps, resolved, lease);
+}
+
+/** A process that dies again and again before it begins with a request is not asked for ever. */
+const mostTries = 4;
+
+/** Runs a prompt, anew when the model's process ended before it had begun. @throws the engine's errors */
+export async function* runPrompt(
+  deps: ServerDeps,
+  request: RunRequest,
+  signal: AbortSignal,
+): AsyncGenerator<GenerateEvent> {
+  const { lease } = request;
+  const generate = engineRequest(deps, request);
   const meter = generationMeter(deps.metrics, lease.name);
   const deadlines = deadlinesOf(signal);
-  using _turn = await deadlines.during("queue", () => lease.turn("text", signal));
-  try {
-    deadlines.enter("firstToken");
-    for await (const event of lease.model.generate(
-      draft === undefined ? generate : { ...generate, draft },
-      signal,
-    )) {
-      // What the reader takes its time for is no wait for the model.
-      deadlines.leave();
-      meter(event);
-      if (event.type === "done") noteFor(signal, timingsOf(event));
-      if (event.type === "done" && event.shiftedTokens > 0) {
-        // A stream has no header for it any more.
-        const fields = { model: lease.name, tokens: event.shiftedTokens };
-        deps.logger.warn("the context was full: the answer pushed out what came first", fields);
+  for (let tries = 1; ; tries++) {
+    using _turn = await deadlines.during("queue", () => lease.turn("text", signal));
+    try {
+      deadlines.enter("firstToken");
+      for await (const event of lease.model.generate(generate, signal)) {
+        // What the reader takes its time for is no wait for the model.
+        deadlines.leave();
+        meter(event);
+        if (event.type === "done") noteFor(signal, timingsOf(event));
+        if (event.type === "done" && event.shiftedTokens > 0) {
+          // A stream has no header for it any more.
+          const fields = { model: lease.name, tokens: event.shiftedTokens };
+          deps.logger.warn("the context was full: the answer pushed out what came first", fields);
+        }
+        yield event;
+        deadlines.enter("token");
       }
-      yield event;
-      deadlines.enter("token");
+      return;
+    } catch (error) {
+      if (error instanceof NotBegunError && tries < mostTries) continue;
+      if (error instanceof OutOfMemoryError) expireAll(deps);
+      throw deadlines.expired ?? error;
+    } finally {
+      deadlines.leave();
     }
-  } catch (error) {
-    if (error instanceof OutOfMemoryError) expireAll(deps);
-    throw deadlines.expired ?? error;
-  } finally {
-    deadlines.leave();
   }
 }

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { ProcessEngine } from "../../../src/engine/process.ts";
-import { EngineCrashedError } from "../../../src/errors.ts";
+import { EngineCrashedError, NotBegunError } from "../../../src/errors.ts";
 import { silentLogger } from "../../../src/logger.ts";
 import { kindsOfGarbage } from "../../support/strange-runner.ts";
 import { loadSpec, request } from "./cases.ts";
@@ -52,6 +52,25 @@ test("a child that exits ends its request with the exit code", async () => {
   const error = await failure(engine);
   expect(error).toBeInstanceOf(EngineCrashedError);
   expect(String(error)).toContain("exit status 7");
+});
+
+test("a child that ends before it began with a request says so of that alone", async () => {
+  await using engine = create(["third"]);
+  const model = await engine.load(loadSpec("/no/file"), never);
+  const outcome = async (): Promise<unknown> => {
+    let events = 0;
+    try {
+      for await (const _ of model.generate(request("x"), never)) events++;
+    } catch (error) {
+      return [events, error instanceof NotBegunError];
+    }
+    return events;
+  };
+  expect(await Promise.all([outcome(), outcome(), outcome()])).toEqual([
+    [1, false],
+    [0, true],
+    [0, true],
+  ]);
 });
 
 for (const kind of Array(kindsOfGarbage).keys()) {
