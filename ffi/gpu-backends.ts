@@ -13,8 +13,7 @@ import {
   symlinkSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-
-const backend = /^(?:lib)?ggml-(?:cuda|vulkan|metal|hip)\.(?:so|dylib|dll)$/;
+import { gpuLibrary } from "../src/config/machine.ts";
 
 /** Whether nobody but the owner of the executable, or root, can have put a file there. */
 function trusted(path: string, executable: string): boolean {
@@ -46,13 +45,13 @@ function link(target: string, path: string): void {
  * library is gone.
  */
 export function linkGpuBackends(executable: string, folder: string): void {
-  for (const name of readdirSync(folder).filter((one) => backend.test(one))) {
+  for (const name of readdirSync(folder).filter((one) => gpuLibrary.test(one))) {
     const target = linked(join(folder, name));
     if (target !== undefined && !statSync(target, { throwIfNoEntry: false }))
       rmSync(join(folder, name));
   }
   const beside = dirname(executable);
-  for (const name of readdirSync(beside).filter((one) => backend.test(one))) {
+  for (const name of readdirSync(beside).filter((one) => gpuLibrary.test(one))) {
     if (trusted(join(beside, name), executable)) link(join(beside, name), join(folder, name));
   }
 }

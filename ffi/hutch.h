@@ -104,8 +104,8 @@ HUTCH_API int64_t hutch_echo(int64_t value);
 HUTCH_API hutch_params *hutch_params_init(void);
 HUTCH_API void hutch_params_free(hutch_params *params);
 
-/* Sets a number: context, slots, most_slots (that hutch_model_set_slots will ask for, a hint), batch, threads, gpu_layers, main_gpu, mmap (-1 automatic, 0, 1),
- * unified (0, 1), flash_attention (-1 automatic, 0, 1), embeddings (0, 1), vocabulary_only (0, 1).
+/* Sets a number: context, slots, early_slots (that the context is made for, as far as the system allows; up to so many no
+ * second context is made), batch, threads, gpu_layers, main_gpu, mmap (-1 automatic, 0, 1), unified (0, 1), flash_attention (-1 automatic, 0, 1), embeddings (0, 1), vocabulary_only (0, 1).
  * INVALID for other keys. */
 HUTCH_API int32_t hutch_params_set(hutch_params *params, const char *key, int64_t value);
 
@@ -211,7 +211,7 @@ HUTCH_API int64_t hutch_state_get(hutch_model *model, int32_t sequence, uint8_t 
 HUTCH_API int32_t hutch_state_set(hutch_model *model, int32_t sequence, const uint8_t *buffer, int64_t size);
 
 /* More sequences of the same length; what the present ones hold stays. Where the context was made for so
- * many (most_slots) it costs nothing. Else a larger context takes its place: hutch_memory_copy since the
+ * many (early_slots) it costs nothing. Else a larger context takes its place: hutch_memory_copy since the
  * last hutch_decode is then lost, because only that copies between sequences, and so are the logits of the
  * last hutch_decode. NO_MEMORY or ERROR: all stays as it is. */
 HUTCH_API int32_t hutch_model_set_slots(hutch_model *model, int32_t slots);

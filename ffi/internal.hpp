@@ -56,9 +56,6 @@ void forget_interrupts();
 // From now on a buffer of the CPU takes memory where it is written, not where it is cleared (memory.cpp).
 void take_memory_late();
 
-// Whether that is so on this system.
-bool takes_memory_late();
-
 // Copies at most `size` bytes; returns how many.
 int32_t copy_text(const std::string & text, char * buffer, int32_t size);
 
@@ -112,7 +109,7 @@ struct hutch_params {
     llama_model_params   model   = llama_model_default_params();
     llama_context_params context = llama_context_default_params();
     int64_t              slots         = 1;
-    int64_t              most_slots    = 1;
+    int64_t              early_slots   = 0;
     int64_t              context_length = 4096;
     std::vector<std::pair<std::string, float>> adapters;
     std::string projector;
@@ -128,6 +125,7 @@ struct hutch_model {
     bool                 causal  = true;
     bool                 whole   = false; // an embedding needs its text in one batch
     int64_t              slots   = 1; // sequences in use; the context may be made for more
+    int64_t              early   = 0; // up to so many no second context is made
     std::unique_ptr<hutch::projector> projector;
     hutch::draft_model_ptr            draft;
     std::string                       draft_problem; // why there is none although one was asked for

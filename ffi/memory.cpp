@@ -59,17 +59,9 @@ void take_memory_late() {
     }
 }
 
-bool takes_memory_late() {
-    return allocate_at_once != nullptr;
-}
-
 #else
 
 void take_memory_late() {}
-
-bool takes_memory_late() {
-    return false;
-}
 
 #endif
 

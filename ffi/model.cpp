@@ -28,8 +28,8 @@ int32_t hutch_params_set(hutch_params * params, const char * key, int64_t value)
         params->context_length = value;
     } else if (name == "slots") {
         params->slots = value;
-    } else if (name == "most_slots") {
-        params->most_slots = value;
+    } else if (name == "early_slots") {
+        params->early_slots = value;
     } else if (name == "batch") {
         params->context.n_batch  = static_cast<uint32_t>(number);
         params->context.n_ubatch = static_cast<uint32_t>(number);
@@ -161,22 +161,6 @@ constexpr uint32_t embedding_sequences = 64;
 // Non-causal images have up to so many rows, which must share a step.
 constexpr uint32_t image_rows = 2048;
 
-// A context has the cells of sequences to come from the beginning where they take no memory until they
-// are written. libllama notes some 50 bytes for each at once, though: up to so many cells.
-constexpr int64_t early_cells = int64_t{ 1 } << 19;
-// It rounds the cells of a sequence up to a multiple of this.
-constexpr int64_t cell_step = 256;
-
-// Sequences that a context is made for.
-int64_t early_sequences(const hutch_params & params) {
-    const bool gpu = params.model.n_gpu_layers != 0 && llama_supports_gpu_offload();
-    if (gpu || params.context.kv_unified || !hutch::takes_memory_late()) {
-        return params.slots;
-    }
-    const int64_t cells = (std::max<int64_t>(params.context_length, 1) + cell_step - 1) / cell_step * cell_step;
-    return std::max(params.slots, std::min(params.most_slots, early_cells / cells));
-}
-
 // How many tokens a step may have and how many sequences: what embeddings and images need.
 void fit_context(hutch_model & loaded, const hutch_params & params, int64_t sequences, llama_context_params & context) {
     const std::string pooling = fact_of(loaded.model, "pooling_type");
@@ -222,13 +206,14 @@ model_ptr load(const char * path, const hutch_params & params) {
     if (!params.projector.empty()) {
         loaded->projector = hutch::load_projector(params.projector, loaded->model, context.n_threads, params.model.n_gpu_layers != 0);
     }
-    const int64_t sequences = early_sequences(params);
-    fit_context(*loaded, params, sequences, context);
-    loaded->context = llama_init_from_model(loaded->model, context);
-    if (loaded->context == nullptr && sequences > params.slots) {
-        // Some systems are set to refuse memory that nobody has yet: then it grows later.
-        fit_context(*loaded, params, params.slots, context);
+    loaded->early = params.early_slots;
+    // Some systems are set to refuse memory that nobody has yet: then the context is made for fewer.
+    for (int64_t sequences = std::max(params.slots, loaded->early); loaded->context == nullptr; sequences = std::max(params.slots, sequences / 2)) {
+        fit_context(*loaded, params, sequences, context);
         loaded->context = llama_init_from_model(loaded->model, context);
+        if (sequences == params.slots) {
+            break;
+        }
     }
     loaded->context_params = context;
     if (loaded->context == nullptr) {

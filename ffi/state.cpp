@@ -119,6 +119,9 @@ int32_t hutch_model_set_slots(hutch_model * model, int32_t slots) {
         model->slots = slots;
         return HUTCH_STATUS_OK;
     }
+    if (slots <= model->early) {
+        return hutch::fail(HUTCH_STATUS_NO_MEMORY, "the system has refused the cells of so many sequences");
+    }
     return hutch::guarded([&] {
         llama_context_params params = model->context_params;
         // All sequences have the same number of cells, which libllama has rounded up.

@@ -2,7 +2,7 @@
  * The memory of this machine, as far as this process may have it: a container's limit (Linux control
  * groups, version 1 and 2) counts like less memory.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -79,6 +79,29 @@ function systemMemory(root: string): MachineMemory {
   const available = field(info, "MemAvailable") * 1024;
   if (available > 0) return { total, available };
   return { total, available: process.platform === "darwin" ? total : freemem() };
+}
+
+/** File names of GPU backends, which lie beside the executable or in a folder of libraries. */
+export const gpuLibrary = /^(?:lib)?ggml-(?:cuda|vulkan|metal|hip)\.(?:so|dylib|dll)$/;
+
+const withGpu = new Map<string, boolean>();
+
+/**
+ * Whether a KV cache takes memory only where it is written: on Linux, on the CPU (ffi/memory.cpp). Then a
+ * model's slots can be set aside from the beginning.
+ *
+ * @param gpuLayers as the user wants them; 0 = no GPU is used
+ * @param folder of the libraries, where the user names one
+ */
+export function growsInPlace(gpuLayers: number, folder = dirname(process.execPath)): boolean {
+  if (process.platform !== "linux") return false;
+  if (gpuLayers === 0) return true;
+  let found = withGpu.get(folder);
+  if (found === undefined) {
+    found = existsSync(folder) && readdirSync(folder).some((name) => gpuLibrary.test(name));
+    withGpu.set(folder, found);
+  }
+  return !found;
 }
 
 let known: number | undefined;

@@ -32,6 +32,8 @@ export interface LoadSpec {
   readonly flashAttention: "auto" | "on" | "off";
   /** Results do not depend on what else is evaluated at the time; slower. */
   readonly deterministic?: boolean;
+  /** Memory of slots to come is set aside at the load: no second context is ever made for them (src/slots.ts). */
+  readonly inPlace?: boolean;
   /** GGUF file of a small model that guesses what this one writes. */
   readonly draft?: string;
   /** Only the vocabulary, for `check`: no weights, no context, nothing else works. */

@@ -32,6 +32,7 @@ const LoadSpecShape = t.Object({
   kvCacheType: t.String(),
   flashAttention: t.Union([t.Literal("auto"), t.Literal("on"), t.Literal("off")]),
   deterministic: t.Optional(t.Boolean()),
+  inPlace: t.Optional(t.Boolean()),
   draft: t.Optional(t.String()),
   vocabularyOnly: t.Optional(t.Boolean()),
 });

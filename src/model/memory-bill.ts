@@ -3,6 +3,7 @@
  * is loaded. Pure. The figures for buffers were found by comparing with libllama's own account; a
  * contract test holds the two together.
  */
+import { cellsOf, slotsAtOnce, slotsBefore } from "../slots.ts";
 import type { GgufFacts } from "./gguf/facts.ts";
 import { tensorTypes } from "./gguf/types.ts";
 
@@ -18,6 +19,8 @@ export interface BillTerms {
   readonly draft?: string;
   /** All slots are there from the beginning. */
   readonly deterministic?: boolean;
+  /** Cells are set aside at the load and taken when tokens come to them: no second context. */
+  readonly inPlace?: boolean;
 }
 
 export interface BillFiles {
@@ -41,12 +44,6 @@ export interface MemoryBill {
   /** The most it takes for a moment, >= `held`: this is what must fit. */
   readonly peak: number;
 }
-
-/** libllama rounds the cells of a sequence up to a multiple of this. */
-const cellStep = 256;
-
-/** A model begins with one slot, has these when it wants a second, then twice as many (engine/runner/sequences.ts). */
-export const fewSlots = 4;
 
 /** llama.h `LLAMA_POOLING_TYPE_LAST`. */
 const lastTokenPooling = 3;
@@ -81,17 +78,18 @@ interface Sizes {
 /** As ffi/model.cpp `fit_context` makes a context. */
 function sizes({ model, projectors }: BillFiles, terms: BillTerms): Sizes {
   const { contextLength, slots } = terms;
-  const round = (count: number) => Math.ceil(count / cellStep) * cellStep;
   if (!model.pooled && model.causal) {
-    const seen = round(contextLength);
+    const seen = cellsOf(contextLength);
     const atOnce = atOnceProjectors.has(projectors[0]?.projectorType ?? "");
     const image = atOnce ? Math.min(imageRows, contextLength) : 0;
-    return { rows: Math.max(terms.batchSize, slots, image), seen, cells: seen * slots };
+    // libllama makes no step larger than the context of all slots.
+    const rows = Math.min(Math.max(terms.batchSize, slots, image), contextLength * slots);
+    return { rows, seen, cells: seen * slots };
   }
   const { poolingType = 0 } = model;
   const whole = !model.causal || (poolingType !== 0 && poolingType !== lastTokenPooling);
   const rows = Math.max(terms.batchSize, whole ? contextLength : 0);
-  const cells = round(Math.max(contextLength, rows, embeddingSequences));
+  const cells = cellsOf(Math.max(contextLength, rows, embeddingSequences));
   return { rows, seen: cells, cells };
 }
 
@@ -122,12 +120,18 @@ function draftBytes({ draft }: BillFiles, terms: BillTerms): number {
   return draft.tensorBytes + cacheBytes(files, own) + bufferBytes(files, own) - scores;
 }
 
+/** What is there besides all slots while the last of them are added: the smaller context. */
+function growthBytes(files: BillFiles, terms: BillTerms): number {
+  const { slots, contextLength } = terms;
+  if (slots === 1 || files.model.pooled || terms.deterministic) return 0;
+  if (terms.inPlace && slotsAtOnce(contextLength, slots) === slots) return 0;
+  const before = { ...terms, slots: slotsBefore(slots) };
+  return cacheBytes(files, before) + bufferBytes(files, before);
+}
+
 /** The bill of a model that is loaded on these terms. */
 export function memoryBill(files: BillFiles, terms: BillTerms): MemoryBill {
   const { model, adapters, projectors } = files;
-  // While a model grows, the smaller context is there together with the larger one.
-  const before = { ...terms, slots: terms.slots > fewSlots ? terms.slots / 2 : 1 };
-  const grows = terms.slots > 1 && !model.pooled && terms.deterministic !== true;
   const lines: BillLine[] = [
     { what: "weights", bytes: model.tensorBytes },
     { what: "adapters", bytes: sumOf(adapters) },
@@ -135,7 +139,7 @@ export function memoryBill(files: BillFiles, terms: BillTerms): MemoryBill {
     { what: "draft", bytes: draftBytes(files, terms) },
     { what: "kv cache", bytes: cacheBytes(files, terms) },
     { what: "buffers", bytes: bufferBytes(files, terms) },
-    { what: "growth", bytes: grows ? cacheBytes(files, before) + bufferBytes(files, before) : 0 },
+    { what: "growth", bytes: growthBytes(files, terms) },
   ];
   const total = (all: readonly BillLine[]) => all.reduce((sum, { bytes }) => sum + bytes, 0);
   return {

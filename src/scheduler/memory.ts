@@ -2,6 +2,7 @@
  * Whether there is memory for a model: pure decisions over what models were foretold to take.
  * `pool.ts` acts on them.
  */
+import { fewSlots } from "../slots.ts";
 import type { MemoryNeed } from "./scheduler.ts";
 
 /** What all loaded models may take together. */
@@ -18,9 +19,6 @@ export interface Holding {
   /** At present. */
   readonly now: number;
 }
-
-/** Fewer slots than this are no reason to keep another model that nobody uses. */
-const fewSlots = 4;
 
 /** Bytes left for one more model. Loaded ones may grow: all that they may still take is theirs. */
 export function roomFor(limit: MemoryLimit, others: readonly Holding[]): number {
@@ -57,6 +55,7 @@ export function admit(
     return slots;
   };
   const slots = most(roomFor(limit, others));
+  // Fewer than a few are no reason to keep another model that nobody uses.
   if (slots >= Math.min(wanted, fewSlots)) return { kind: "load", slots };
   const alone = limit.kind === "promised" ? limit.bytes : undefined;
   if (alone !== undefined && most(alone) === 0) {

@@ -8,6 +8,7 @@ import { libraryFolder } from "../../../ffi/unpack.ts";
 import pin from "../../../vendor/llama.cpp/pin.json" with { type: "json" };
 import { AppError, errorMessage, ModelLoadError } from "../../errors.ts";
 import { goFirst } from "../../memory-kills.ts";
+import { slotsAtOnce } from "../../slots.ts";
 import { version } from "../../version.ts";
 import type { LoadedModelInfo, LoadSpec } from "../engine.ts";
 import { type Command, decodeMessage, encodeMessage, type Report } from "../protocol.ts";
@@ -42,7 +43,7 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
       context: spec.contextLength,
       // Cells that moved to a larger context may lie in another order, which changes last bits.
       slots: spec.deterministic ? spec.slots : Math.min(spec.slots, firstSlots),
-      most_slots: spec.slots,
+      early_slots: spec.inPlace ? slotsAtOnce(spec.contextLength, spec.slots) : 0,
       // A step has a row for every slot that there may be.
       batch: Math.max(spec.batchSize, spec.slots),
       threads: spec.threads > 0 ? spec.threads : automatic,

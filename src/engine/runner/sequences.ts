@@ -4,17 +4,12 @@
  */
 import { facts, type NativeModel } from "../../../ffi/native.ts";
 import { EngineError } from "../../errors.ts";
+import { fewSlots, nextSlots } from "../../slots.ts";
 import { wholeSpans } from "./media.ts";
 import { fixedChunk } from "./plan.ts";
 import { chooseSlot, givesUp, neighbour } from "./prefix.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
 import { Slot } from "./slot.ts";
-
-/**
- * Slots that there are as soon as one is not enough: for a second request at the same time, or for
- * another conversation. A model that one person talks to needs no more than the one it begins with.
- */
-const fewSlots = 4;
 
 /** A prompt is kept on disk when evaluating it again would take so long. */
 const worthSavingSeconds = 0.2;
@@ -157,20 +152,19 @@ export class Sequences {
   }
 
   /**
-   * More slots when all are busy: a model with few takes little memory, and most never serve many. Where
-   * cells take memory only when they are written that costs nothing, else a larger context is made
-   * (ffi/state.cpp). False when there are as many as allowed, or as memory holds.
+   * More slots when all are busy: a model with few takes little memory, and most never serve many. In
+   * place that costs nothing, else a larger context is made (ffi/state.cpp). False when there are as many
+   * as allowed, or as memory holds.
    */
   grow(waiting: number): boolean {
     if (this.#copying) return false;
     const present = this.slots.length;
-    const wanted = 2 ** Math.ceil(Math.log2(present + waiting));
-    const next = Math.min(this.#most, Math.max(wanted, 2 * present, fewSlots));
-    if (next <= present) return false;
-    if (!this.#model.setSlots(next)) {
-      this.#most = present;
-      return false;
+    let next = nextSlots(present, waiting, this.#most);
+    while (next > present && !this.#model.setSlots(next)) {
+      next = Math.floor(next / 2);
+      this.#most = Math.max(present, next);
     }
+    if (next <= present) return false;
     for (let sequence = present; sequence < next; sequence++) this.slots.push(new Slot(sequence));
     this.#options.onGrown({
       total: this.#model.fact(facts.memoryTotal),

@@ -1,13 +1,14 @@
 /** How a model is loaded for a request: options, variables and the file's own facts (scheduler.md 5, 6). */
 import type { Config } from "../../config/env.ts";
-import { totalMemory } from "../../config/machine.ts";
+import { growsInPlace, totalMemory } from "../../config/machine.ts";
 import type { LoadSpec } from "../../engine/engine.ts";
 import { ModelLoadError } from "../../errors.ts";
-import { type BillFiles, fewSlots, memoryBill, slotsThatFit } from "../../model/memory-bill.ts";
+import { type BillFiles, memoryBill, slotsThatFit } from "../../model/memory-bill.ts";
 import type { StoredModel } from "../../model/model.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { MemoryNeed } from "../../scheduler/scheduler.ts";
 
+import { fewSlots } from "../../slots.ts";
 const defaultContext = 4096;
 const leastContext = 4;
 /** Vision models need room for their images. */
@@ -129,6 +130,7 @@ function decideLoad(model: StoredModel, resolved: ResolvedOptions, config: Confi
     ...(config.deterministic ? { deterministic: true } : {}),
     ...draftOf(model, resolved, config),
   };
+    ...(growsInPlace(options.num_gpu, config.libraryFolder) ? { inPlace: true } : {}),
   const files: BillFiles = {
     model: model.gguf.facts,
     adapters: model.adapterFacts,

@@ -61,7 +61,7 @@ describe.skipIf(!ready)("the engine on libllama", () => {
     "slots that were foreseen are added in place: nothing is moved, nothing is taken",
     () => {
       const [grown, whole] = [
-        load(2, { context: 2048, most_slots: 32 }),
+        load(2, { context: 2048, early_slots: 32 }),
         load(32, { context: 2048 }),
       ];
       try {

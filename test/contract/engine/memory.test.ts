@@ -62,6 +62,7 @@ describe.skipIf(!haveLibrary)("the memory bill", () => {
       { contextLength: 2048, slots: 4, batchSize: 512 },
       { contextLength: 1000, slots: 4, batchSize: 128 },
       { contextLength: 300, slots: 2, batchSize: 64 },
+      { contextLength: 100, slots: 1, batchSize: 512 },
     ]) {
       test.skipIf(path === undefined)(
         `is within 10 % of what ${name} takes with ${JSON.stringify(terms)}`,
@@ -69,6 +70,29 @@ describe.skipIf(!haveLibrary)("the memory bill", () => {
       );
     }
   }
+
+  test.skipIf(stories === undefined)("knows what slots take that were set aside", async () => {
+    for (const slots of [2, 5, 32]) {
+      const terms = { contextLength: 512, slots, batchSize: 128, inPlace: true };
+      expectNear(await ratio(stories ?? "", terms));
+    }
+  });
+
+  test.skipIf(process.platform !== "linux" || stories === undefined)(
+    "holds where the system refuses slots: there are fewer of them, and never a second context",
+    async () => {
+      const path = stories ?? "";
+      // 640 MiB of cells. The runtime takes most of what there is for itself, up to a power of two.
+      const terms = { contextLength: 16_384, batchSize: 64, kvCacheType: "f32", slots: 32 };
+      await using engine = nativeEngine("prlimit", "--as=3000000000");
+      const loaded = await engine.load({ ...loadSpec(path), ...terms, inPlace: true }, never);
+      await fill(loaded, 40);
+      const files = { model: readFacts(path).facts, adapters: [], projectors: [] };
+      const bills = [1, 2, 4, 8, 16].map((slots) => memoryBill(files, { ...terms, slots }).held);
+      const near = bills.filter((held) => Math.abs(held / loaded.info.memory.total - 1) < 0.1);
+      expect(near).toHaveLength(1);
+    },
+  );
 
   const [, guideFile] = models[2] ?? [];
   for (const kvCacheType of ["q8_0", "q4_0"]) {

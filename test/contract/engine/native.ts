@@ -23,9 +23,10 @@ function isFresh(): boolean {
   return [...sources].every((file) => statSync(join(root, "ffi", file)).mtimeMs <= built);
 }
 
-export function nativeEngine(): ProcessEngine {
+/** @param prefix a program that becomes the runner, with its arguments */
+export function nativeEngine(...prefix: string[]): ProcessEngine {
   return new ProcessEngine({
-    command: [process.execPath, join(root, "src/main.ts"), "runner"],
+    command: [...prefix, process.execPath, join(root, "src/main.ts"), "runner"],
     env: process.env,
     libraries: { cacheFolder: undefined, tempFolder: tmpdir(), libraryFolder: library },
     prefixCache: undefined,

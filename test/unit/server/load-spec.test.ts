@@ -41,6 +41,9 @@ function load(options: Record<string, unknown> = {}, env: Record<string, string>
 }
 
 describe("a load", () => {
+/** Where cells of the cache take memory only when they are written. */
+const inPlace = process.platform === "linux" ? { inPlace: true } : {};
+
   test("has defaults for everything, none of them chosen by the user", () => {
     expect<unknown>(load()).toEqual({
       path: "/blobs/a",
@@ -54,6 +57,7 @@ describe("a load", () => {
       kvCacheType: "f16",
       flashAttention: "auto",
       explicit: [],
+      ...inPlace,
     });
   });
 
@@ -103,11 +107,17 @@ describe("a load", () => {
   test("has as many slots as half of the promised memory holds, or a few in all of it", () => {
     const slots = (HUTCH_MEMORY: string) =>
       load({}, { HUTCH_MEMORY }, { kvBytesPerToken: 4096 }).slots;
-    // 16 MiB of cache a slot, about half as much again while it grows, 4 MiB of buffers.
+    // 16 MiB of cache a slot, 4 MiB of buffers.
     expect(slots("8G")).toBe(32);
-    expect(slots("512M")).toBeWithin(8, 11);
-    expect(slots("100M")).toBe(4);
-    expect(slots("60M")).toBe(2);
+    if (process.platform === "linux") {
+      expect(slots("512M")).toBe(15);
+      expect(slots("100M")).toBe(4);
+      expect(slots("60M")).toBe(3);
+    } else {
+      // And the half of it again while slots are added.
+      expect(slots("512M")).toBeWithin(8, 12);
+      expect(slots("60M")).toBe(2);
+    }
     expect(slots("1M")).toBe(1);
   });
 
