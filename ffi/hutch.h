@@ -77,7 +77,7 @@ HUTCH_API int32_t hutch_abi_version(void);
 /* Text of the last failure, cut to `size` with a final 0. Returns its whole length in bytes. */
 HUTCH_API int32_t hutch_last_error(char *buffer, int32_t size);
 
-/* Moves up to `size` bytes of llama.cpp's log into `buffer` and forgets them; the oldest are lost
+/* Moves up to `size` bytes of the errors in llama.cpp's log into `buffer` and forgets them; the oldest are lost
  * when more than 64 KiB wait. Returns the bytes written, no final 0. */
 HUTCH_API int32_t hutch_drain_log(char *buffer, int32_t size);
 

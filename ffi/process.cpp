@@ -25,12 +25,18 @@ std::string last_error;
 std::mutex  log_mutex; // guards log_ring: ggml logs from its own threads
 std::string log_ring;
 
+bool        log_goes_on = false; // the last line was kept; also guarded
+
 void log_line(ggml_log_level level, const char * text, void *) {
     if (level == GGML_LOG_LEVEL_DEBUG || text == nullptr) {
         return;
     }
     hutch::note_quantize_log(text);
     std::lock_guard<std::mutex> lock(log_mutex);
+    log_goes_on = level == GGML_LOG_LEVEL_ERROR || (level == GGML_LOG_LEVEL_CONT && log_goes_on);
+    if (!log_goes_on) {
+        return;
+    }
     log_ring += text;
     if (log_ring.size() > log_limit) {
         log_ring.erase(0, log_ring.size() - log_limit);

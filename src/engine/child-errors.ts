@@ -33,12 +33,10 @@ export function toError(failure: Failure): Error {
   }
 }
 
-/** A failed load with the lines of the engine's log that say why. */
+/** A failed load with the last errors of the engine's log, which say why. */
 export function loadError(failure: Failure, log: string): Error {
-  const reasons = log
-    .split("\n")
-    .filter((line) => /error|failed|unknown|unable|invalid|missing/i.test(line))
-    .slice(-3);
+  const lines = log.split("\n").filter((line) => line.trim() !== "");
+  const reasons = [...new Set(lines)].slice(-3);
   const text = [failure.message, ...reasons].join(": ");
   if (memoryPhrases.test(text))
     return new OutOfMemoryError(`model requires more system memory: ${text}`);

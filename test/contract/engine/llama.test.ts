@@ -161,6 +161,14 @@ describe.skipIf(!ready)("the engine on libllama", () => {
     }
   });
 
+  test("a load that fails says why, and nothing else", async () => {
+    await using engine = nativeEngine();
+    const wrong = { ...loadSpec(model ?? ""), kvCacheType: "q8_0", inPlace: true };
+    await expect(engine.load(wrong, new AbortController().signal)).rejects.toThrow(
+      /^unable to create the context: \w+: K cache type q8_0 with block size 32 does not divide n_embd_head_k=8$/,
+    );
+  });
+
   test("ends a request with the reason when its process is killed, and loads again", async () => {
     await using engine = nativeEngine();
     const loaded = await engine.load(loadSpec(model ?? ""), never);
