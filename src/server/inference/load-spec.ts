@@ -1,4 +1,5 @@
 /** How a model is loaded for a request: options, variables and the file's own facts (scheduler.md 5, 6). */
+import { availableParallelism } from "node:os";
 import type { Config } from "../../config/env.ts";
 import { growsInPlace, totalMemory } from "../../config/machine.ts";
 import type { LoadSpec } from "../../engine/engine.ts";
@@ -7,8 +8,8 @@ import { type BillFiles, memoryBill, slotsThatFit } from "../../model/memory-bil
 import type { StoredModel } from "../../model/model.ts";
 import type { ResolvedOptions } from "../../model/options.ts";
 import type { MemoryNeed } from "../../scheduler/scheduler.ts";
-
 import { fewSlots } from "../../slots.ts";
+
 const defaultContext = 4096;
 const leastContext = 4;
 /** Vision models need room for their images. */
@@ -121,16 +122,17 @@ function decideLoad(model: StoredModel, resolved: ResolvedOptions, config: Confi
     projectors: model.projectorPaths,
     contextLength: context,
     batchSize: Math.max(1, Math.min(batch, 4096)),
-    threads: Math.max(0, options.num_thread),
+    // Threads wait for each other spinning: with more than there are cores a step takes seconds.
+    threads: Math.max(0, Math.min(options.num_thread, availableParallelism())),
     gpuLayers: options.num_gpu,
     ...(options.main_gpu === undefined ? {} : { mainGpu: options.main_gpu }),
     ...(options.use_mmap === undefined ? {} : { mmap: options.use_mmap }),
     kvCacheType: config.kvCacheType,
     flashAttention: flash === undefined ? "auto" : flash ? "on" : "off",
     ...(config.deterministic ? { deterministic: true } : {}),
+    ...(growsInPlace(options.num_gpu, config.libraryFolder) ? { inPlace: true } : {}),
     ...draftOf(model, resolved, config),
   };
-    ...(growsInPlace(options.num_gpu, config.libraryFolder) ? { inPlace: true } : {}),
   const files: BillFiles = {
     model: model.gguf.facts,
     adapters: model.adapterFacts,

@@ -1,5 +1,6 @@
 /** How a model is loaded for a request: options over variables over the file's facts (scheduler.md 5, 6). */
 import { describe, expect, test } from "bun:test";
+import { availableParallelism } from "node:os";
 import { readConfig } from "../../../src/config/env.ts";
 import { ModelLoadError } from "../../../src/errors.ts";
 import type { StoredModel } from "../../../src/model/model.ts";
@@ -40,10 +41,10 @@ function load(options: Record<string, unknown> = {}, env: Record<string, string>
   return { ...spec, explicit: [...explicit] };
 }
 
-describe("a load", () => {
 /** Where cells of the cache take memory only when they are written. */
 const inPlace = process.platform === "linux" ? { inPlace: true } : {};
 
+describe("a load", () => {
   test("has defaults for everything, none of them chosen by the user", () => {
     expect<unknown>(load()).toEqual({
       path: "/blobs/a",
@@ -56,22 +57,27 @@ const inPlace = process.platform === "linux" ? { inPlace: true } : {};
       gpuLayers: -1,
       kvCacheType: "f16",
       flashAttention: "auto",
-      explicit: [],
       ...inPlace,
+      explicit: [],
     });
   });
 
   test("follows the request's options, and knows that they were chosen", () => {
-    const options = { num_ctx: 100, num_batch: 64, num_gpu: 3, num_thread: 2, main_gpu: 1 };
+    const options = { num_ctx: 100, num_batch: 64, num_gpu: 3, num_thread: 1, main_gpu: 1 };
     expect<unknown>(load({ ...options, use_mmap: false })).toMatchObject({
       contextLength: 100,
       batchSize: 64,
       gpuLayers: 3,
-      threads: 2,
+      threads: 1,
       mainGpu: 1,
       mmap: false,
       explicit: ["contextLength", "batchSize", "gpuLayers", "threads", "mainGpu", "mmap"],
     });
+  });
+
+  test("has no more threads than the machine runs at once", () => {
+    expect(load({ num_thread: 4096 }).threads).toBe(availableParallelism());
+    expect(load({ num_thread: -1 }).threads).toBe(0);
   });
 
   test("follows the variables", () => {
