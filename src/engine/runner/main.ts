@@ -99,9 +99,18 @@ function draftFacts(model: NativeModel, spec: LoadSpec): Pick<LoadedModelInfo, D
 /** Everything that saved sequences depend on, as a folder's name. */
 function cacheKey(spec: LoadSpec, file: Stats): string {
   const { path, adapters, projectors, kvCacheType, flashAttention, gpuLayers } = spec;
+  // Some models turn their positions by other factors in a long context.
+  const { contextLength } = spec;
   // Blobs are named by their digest; for other files size and time stand for the contents.
   const parts = { path, size: file.size, time: file.mtimeMs, adapters, projectors };
-  const rest = { kvCacheType, flashAttention, gpuLayers, version, llama: pin.commit };
+  const rest = {
+    contextLength,
+    kvCacheType,
+    flashAttention,
+    gpuLayers,
+    version,
+    llama: pin.commit,
+  };
   const hash = new Bun.CryptoHasher("sha256").update(JSON.stringify([parts, rest]));
   return hash.digest("hex").slice(0, 32);
 }

@@ -7,6 +7,7 @@
  */
 import {
   closeSync,
+  type Dirent,
   fstatSync,
   mkdirSync,
   openSync,
@@ -35,9 +36,9 @@ interface Entry {
   readonly tokens: Int32Array;
 }
 
-/** "HPC1", little endian. */
-const magic = 0x31435048;
-/** magic, tokens, checksum of all that follows. */
+/** "HPC2", little endian. */
+const magic = 0x32435048;
+/** magic, tokens, checksum of tokens and bytes. */
 const headBytes = 16;
 /** Entries that nobody used for so long are dropped, milliseconds. */
 const longestIdle = 14 * 24 * 3600 * 1000;
@@ -62,6 +63,35 @@ function readTokens(path: string): Int32Array | undefined {
     return got === bytes ? tokens : undefined;
   } finally {
     closeSync(file);
+  }
+}
+
+/** Tokens first: what follows is hashed on top of them, so that the two need not lie in one piece. */
+function checksum(tokens: Int32Array, bytes: Uint8Array): bigint {
+  const seed = Bun.hash.xxHash64(octets(tokens));
+  return BigInt.asUintN(64, Bun.hash.xxHash64(bytes, seed));
+}
+
+function octets({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** Where nothing can be removed the file stays, and is not looked at again. */
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // read-only, or something else stands there now
+  }
+}
+
+/** Says that an entry was used; where that cannot be noted it is only dropped earlier. */
+function touch(path: string): void {
+  const now = new Date();
+  try {
+    utimesSync(path, now, now);
+  } catch {
+    // read-only
   }
 }
 
@@ -116,17 +146,17 @@ export class PrefixCache {
   #list(): Entry[] {
     if (this.#entries !== undefined) return this.#entries;
     this.#entries = [];
-    let names: string[];
+    let found: Dirent[];
     try {
-      names = readdirSync(this.#folder);
+      found = readdirSync(this.#folder, { withFileTypes: true });
     } catch {
       return this.#entries; // nothing was saved yet
     }
-    for (const name of names) {
-      const path = join(this.#folder, name);
-      if (!name.endsWith(suffix)) continue;
+    for (const file of found) {
+      const path = join(this.#folder, file.name);
+      if (!file.isFile() || !file.name.endsWith(suffix)) continue;
       const tokens = readTokens(path);
-      if (tokens === undefined) rmSync(path, { force: true });
+      if (tokens === undefined) removeFile(path);
       else this.#entries.push({ path, tokens });
     }
     return this.#entries;
@@ -134,17 +164,16 @@ export class PrefixCache {
 
   #forget(entry: Entry): void {
     this.#entries = this.#entries?.filter((other) => other !== entry);
-    rmSync(entry.path, { force: true });
+    removeFile(entry.path);
   }
 
   #read(entry: Entry): Uint8Array | undefined {
     try {
       const file = readFileSync(entry.path);
-      const body = file.subarray(headBytes);
-      if (file.readBigUInt64LE(8) === BigInt.asUintN(64, BigInt(Bun.hash.xxHash64(body)))) {
-        const now = new Date();
-        utimesSync(entry.path, now, now);
-        return body.subarray(entry.tokens.length * 4);
+      const bytes = file.subarray(headBytes + entry.tokens.length * 4);
+      if (file.readBigUInt64LE(8) === checksum(entry.tokens, bytes)) {
+        touch(entry.path);
+        return bytes;
       }
     } catch {
       // removed by another process meanwhile: forgotten below
@@ -156,21 +185,18 @@ export class PrefixCache {
   async #write(tokens: Int32Array, bytes: Uint8Array): Promise<void> {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const known = this.#list(); // before the new file is one of them
-    const body = Buffer.concat([
-      new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.length * 4),
-      bytes,
-    ]);
     const head = Buffer.alloc(headBytes);
     head.writeUInt32LE(magic, 0);
     head.writeUInt32LE(tokens.length, 4);
-    head.writeBigUInt64LE(BigInt.asUintN(64, BigInt(Bun.hash.xxHash64(body))), 8);
+    head.writeBigUInt64LE(checksum(tokens, bytes), 8);
     const name = `${process.pid}-${Date.now()}-${this.#names++}`;
     const temporary = join(this.#folder, `${name}.tmp`);
     try {
       const file = await open(temporary, "wx", 0o600);
       try {
         await file.writeFile(head);
-        await file.writeFile(body);
+        await file.writeFile(octets(tokens));
+        await file.writeFile(bytes);
       } finally {
         await file.close();
       }
@@ -200,7 +226,7 @@ export class PrefixCache {
     const oldest = Date.now() - longestIdle;
     for (const { path, bytes, used } of files.sort((a, b) => a.used - b.used)) {
       if (used >= oldest && left <= limitBytes) return;
-      rmSync(path, { force: true });
+      removeFile(path);
       this.#entries = this.#entries?.filter((entry) => entry.path !== path);
       left -= bytes;
     }

@@ -1,6 +1,14 @@
 /** Evaluated prompts on disk: found again, bounded, ignored when damaged. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PrefixCache } from "../../../src/engine/runner/prefix-cache.ts";
@@ -76,6 +84,21 @@ describe("a prefix cache", () => {
     await open().save(numbers(0, 100), bytes(1));
     expect(statSync(files()[0] ?? "").mode & 0o777).toBe(0o600);
     expect(statSync(join(folder, "model")).mode & 0o777).toBe(0o700);
+  });
+
+  test("goes past what is no file, and what it cannot remove", async () => {
+    await open().save(numbers(0, 100), bytes(1));
+    const [path = ""] = files();
+    mkdirSync(join(folder, "model", "folder.kv", "inside"), { recursive: true });
+    symlinkSync("/dev/zero", join(folder, "model", "endless.kv"));
+    const cache = open();
+    expect(cache.find(numbers(0, 100), 10, false)?.bytes()).toEqual(bytes(1));
+    rmSync(path);
+    mkdirSync(join(path, "inside"), { recursive: true });
+    expect(cache.find(numbers(0, 100), 10, false)?.bytes()).toBeUndefined();
+    expect(cache.find(numbers(0, 100), 10, false)).toBeUndefined();
+    await cache.save(numbers(0, 100), bytes(2));
+    expect(cache.find(numbers(0, 100), 10, false)?.bytes()).toEqual(bytes(2));
   });
 
   test("leaves out what cannot be written, without an error", async () => {
