@@ -1,6 +1,8 @@
 /** Health, metrics, request ids and the end of a server, through the application. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { EngineCrashedError } from "../../src/errors.ts";
 import { type Application, openApplication } from "../support/application.ts";
+import { until } from "../support/until.ts";
 
 let application: Application;
 beforeEach(() => {
@@ -93,6 +95,47 @@ describe("request ids", () => {
     expect(await id("trace-1:a.b")).toBe("trace-1:a.b");
     expect(await id("has spaces in it")).toMatch(/^[0-9a-f-]{36}$/);
     expect(await id("x".repeat(129))).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe("the log line of a stream that broke off", () => {
+  const ask = (headers: Record<string, string> = {}) =>
+    application.send("POST", "/api/generate", { model: "m", prompt: "x" }, headers);
+  /** The line of the only generation, once it is there. */
+  async function line() {
+    const own = () => application.requests.filter(({ route }) => route === "/api/generate");
+    await until("it is logged", () => own().length > 0);
+    expect(own().length).toBe(1);
+    return own()[0];
+  }
+  beforeEach(() => application.create("m"));
+
+  test("says that its client left", async () => {
+    application.engine.answers = [{ steps: ["a", new Promise(() => undefined)] }];
+    await (await ask()).body?.cancel();
+    expect(await line()).toMatchObject({ status: 200, error: "canceled" });
+  });
+
+  test("names the kind of error, never its text", async () => {
+    const crashed = new EngineCrashedError("killed while it read: x");
+    application.engine.answers = [{ steps: ["a", crashed] }];
+    expect(await (await ask()).text()).toContain("killed");
+    const logged = await line();
+    expect(logged).toMatchObject({ status: 200, error: "engine_crashed" });
+    expect(JSON.stringify(logged)).not.toContain("killed");
+  });
+
+  test("names the deadline that was over", async () => {
+    application.engine.answers = [{ steps: ["a", new Promise(() => undefined)] }];
+    await (await ask({ "x-hutch-token-timeout": "10ms" })).text();
+    expect(await line()).toMatchObject({ status: 200, error: "timeout" });
+  });
+
+  test("is there of whole ones, without an error", async () => {
+    await (await ask()).text();
+    const logged = await line();
+    expect(logged).toMatchObject({ status: 200, tokens: expect.any(Number) });
+    expect(Object.keys(logged ?? {})).not.toContain("error");
   });
 });
 

@@ -26,6 +26,8 @@ export interface Application extends AsyncDisposable {
   readonly scheduler: Scheduler;
   /** Errors that the server logged. */
   readonly errors: string[];
+  /** Lines of requests that it logged. */
+  readonly requests: LogFields[];
   /** Warnings that it logged. */
   readonly warnings: { readonly message: string; readonly fields: LogFields | undefined }[];
   send(
@@ -44,11 +46,18 @@ export interface Application extends AsyncDisposable {
   create(name: string, fields?: Record<string, unknown>, architecture?: string): Promise<void>;
 }
 
-/** Keeps the messages of errors and warnings; the rest is dropped. */
-function keepingLog(errors: string[], warnings: Application["warnings"]): Logger {
+/** Keeps lines of requests, messages of errors and warnings; the rest is dropped. */
+function keepingLog({
+  errors,
+  warnings,
+  requests,
+}: Pick<Application, "errors" | "warnings" | "requests">): Logger {
   const logger: Logger = {
     ...silentLogger,
     area: () => logger,
+    info: (message, fields) => {
+      if (message === "request" && fields !== undefined) requests.push(fields);
+    },
     warn: (message, fields) => warnings.push({ message, fields }),
     error: (message: string, fields?: LogFields) => errors.push(`${message} ${fields?.error}`),
   };
@@ -69,7 +78,8 @@ export function openApplication(
   const config: Config = readConfig({ HOME: folder, ...options.env });
   const errors: string[] = [];
   const warnings: Application["warnings"] = [];
-  const logger = keepingLog(errors, warnings);
+  const requests: LogFields[] = [];
+  const logger = keepingLog({ errors, warnings, requests });
   const engine = new ScriptedEngine();
   const metrics = createMetrics(() => scheduler.running());
   const scheduler = createScheduler({
@@ -123,6 +133,7 @@ export function openApplication(
     store,
     scheduler,
     errors,
+    requests,
     warnings,
     send,
     post,

@@ -85,6 +85,12 @@ export function errorResponse(error: unknown, options: { plain?: boolean } = {})
   return new Response(errorBody(error), { status, headers });
 }
 
+/** What the log says of an error: never its text, which may repeat what was said. */
+export function codeOf(error: unknown): ErrorCode | "internal" {
+  if (error instanceof AppError) return error.code;
+  return isAbortError(error) ? "canceled" : "internal";
+}
+
 /** Whether an error is a bug rather than something said on purpose. */
 export function isBug(error: unknown): boolean {
   return !(error instanceof AppError) && !isAbortError(error) && !(error instanceof TemplateError);

@@ -4,7 +4,7 @@ import { type Priority, priorities, type TurnTerms } from "../../scheduler/turns
 import { Deadlines, headerLimits, setDeadlines } from "../inference/deadlines.ts";
 import { type RequestRecord, recordOf, setRecord } from "../operations/records.ts";
 import { ndjson } from "../stream/ndjson.ts";
-import { errorBody, errorResponse, withCode } from "./errors.ts";
+import { codeOf, errorBody, errorResponse, withCode } from "./errors.ts";
 import { wantsErrorCodes } from "./measures.ts";
 
 /** `X-Hutch-Priority: low|normal|high`, hutch's own. @throws InvalidRequestError */
@@ -86,9 +86,16 @@ class Scope implements RunScope {
   ): Promise<Response> {
     const told = wantsErrorCodes(this.#request) ? withCode(errorLine) : errorLine;
     const response = await ndjson(lines, {
-      reason: (error) => this.reason(error),
+      reason: (error) => {
+        const reason = this.reason(error);
+        this.#record?.note({ error: codeOf(reason) });
+        return reason;
+      },
       errorLine: told,
-      onLeave: this.#leave,
+      onLeave: () => {
+        this.#record?.note({ error: "canceled" });
+        this.#leave();
+      },
       onEnd: () => this.end(),
     });
     this.streaming = true;
