@@ -1,0 +1,75 @@
+// What products of quantised matrices have in common, whatever the type of the weights. Only for CPUs that have
+// AVX2 and nothing made for products of bytes (VNNI, AVX-512): others have better ways in ggml.
+#pragma once
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__) && !defined(__AVX512F__) && !defined(__AVXVNNI__)
+#define HUTCH_KERNELS_AVX2 1
+
+#define GGML_COMMON_DECL_C
+#include "ggml-common.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <immintrin.h>
+
+namespace hutch {
+
+constexpr int64_t WIDTH = 8; // rows of weights side by side: floats in a register
+constexpr int     TILE  = 4; // columns whose sums stay in registers
+
+// Rows of weights times columns of activations. Columns lie one behind the other; strides are in blocks, of the
+// results in floats.
+template <typename Weight, typename Activation> struct Matrices {
+    const Weight *     weights;
+    int64_t            weights_stride;
+    const Activation * activations;
+    int64_t            activations_stride;
+    float *            results;
+    int64_t            results_stride;
+    int64_t            rows;
+    int64_t            columns;
+    int64_t            blocks; // of a row
+};
+
+template <typename Block> using Rows = const Block * [WIDTH];
+
+// The 8 rows from `row` on; the last one again where there are no more.
+template <typename Weight, typename Activation> void find_rows(const Matrices<Weight, Activation> & of, int64_t row, Rows<Weight> & rows) {
+    for (int64_t i = 0; i < WIDTH; i++) {
+        rows[i] = of.weights + std::min(row + i, of.rows - 1) * of.weights_stride;
+    }
+}
+
+// Asks memory for [from, to). Pieces of rows are too short for a CPU to foresee what comes next.
+template <typename Block> void fetch(const Block * from, const Block * to) {
+    const char * end = reinterpret_cast<const char *>(to);
+    for (const char * at = reinterpret_cast<const char *>(from); at < end; at += 64) {
+        _mm_prefetch(at, _MM_HINT_T0);
+    }
+}
+
+// 8 results, or as many as there are rows.
+inline void copy(float * to, const float * from, int64_t count) {
+    if (count >= WIDTH) {
+        _mm256_storeu_ps(to, _mm256_loadu_ps(from)); // not worth a call
+    } else {
+        std::memcpy(to, from, count * sizeof(float));
+    }
+}
+
+inline __m256 to_floats(const ggml_half (&halves)[WIDTH]) {
+    return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i *>(halves)));
+}
+
+// Rows [first, last) of products.
+using Q8_0 = Matrices<block_q8_0, block_q8_0>;
+using Q5_K = Matrices<block_q5_K, block_q8_K>;
+using Q6_K = Matrices<block_q6_K, block_q8_K>;
+void product(const Q8_0 & of, int64_t first, int64_t last);
+void product(const Q5_K & of, int64_t first, int64_t last);
+void product(const Q6_K & of, int64_t first, int64_t last);
+
+} // namespace hutch
+
+#endif

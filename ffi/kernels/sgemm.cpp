@@ -1,0 +1,72 @@
+// hutch's own products of quantised matrices, as part of ggml's CPU backends for x86.
+//
+// ggml asks one function for a product before it uses its general one, llamafile_sgemm, in every thread at once.
+// This one stands in its place: it makes the products that ggml makes badly where a CPU has AVX2 and nothing newer,
+// and passes on all others to ggml's, which is compiled as it is under another name (cmake/hutch-kernels.cmake).
+// Programs that want ggml alone, as bench/'s peers, get it: nothing is made here without HUTCH_KERNELS=1, which the
+// shim sets.
+#include "sgemm.h"
+
+#include "ggml-cpu-impl.h"
+#include "matrices.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+extern "C" bool hutch_ggml_sgemm(const ggml_compute_params *, int64_t, int64_t, int64_t, const void *, int64_t, const void *, int64_t,
+                                 void *, int64_t, int, int, int);
+
+#ifdef HUTCH_KERNELS_AVX2
+
+namespace {
+
+constexpr int64_t MAX_SHARE = 128; // rows that a thread takes at a time
+
+bool wanted() {
+    static const bool answer = [] {
+        const char * text = std::getenv("HUTCH_KERNELS");
+        return text != nullptr && std::strcmp(text, "1") == 0;
+    }();
+    return answer;
+}
+
+// The rows in shares, which threads take as they get on: one of them may have to wait for its CPU. ggml has set
+// its counter when it calls for the matrix with which its work buffer begins; of further ones each thread takes
+// its own shares.
+template <typename Product> bool divide(const ggml_compute_params & params, const Product & of) {
+    const int64_t even = of.rows / (4 * params.nth) / hutch::WIDTH * hutch::WIDTH;
+    const int64_t rows = std::clamp<int64_t>(even, hutch::WIDTH, MAX_SHARE);
+    const bool    any  = params.threadpool != nullptr && params.wdata == of.activations;
+    for (int64_t share = params.ith; share * rows < of.rows; share = any ? ggml_threadpool_chunk_add(params.threadpool, 1) : share + params.nth) {
+        hutch::product(of, share * rows, std::min(of.rows, (share + 1) * rows));
+    }
+    return true;
+}
+
+} // namespace
+
+#endif
+
+// `m` rows of `k` blocks times `n` columns.
+bool llamafile_sgemm(const ggml_compute_params * params, int64_t m, int64_t n, int64_t k, const void * a, int64_t lda, const void * b,
+                     int64_t ldb, void * c, int64_t ldc, int a_type, int b_type, int c_type) {
+#ifdef HUTCH_KERNELS_AVX2
+    const auto made = [&](auto product) {
+        product = { static_cast<decltype(product.weights)>(a), lda, static_cast<decltype(product.activations)>(b), ldb,
+                    static_cast<float *>(c), ldc, m, n, k };
+        return divide(*params, product);
+    };
+    if (c_type == GGML_TYPE_F32 && wanted()) {
+        if (a_type == GGML_TYPE_Q8_0 && b_type == GGML_TYPE_Q8_0) {
+            return made(hutch::Q8_0{});
+        }
+        if (a_type == GGML_TYPE_Q5_K && b_type == GGML_TYPE_Q8_K) {
+            return made(hutch::Q5_K{});
+        }
+        if (a_type == GGML_TYPE_Q6_K && b_type == GGML_TYPE_Q8_K) {
+            return made(hutch::Q6_K{});
+        }
+    }
+#endif
+    return hutch_ggml_sgemm(params, m, n, k, a, lda, b, ldb, c, ldc, a_type, b_type, c_type);
+}
