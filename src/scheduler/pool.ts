@@ -59,15 +59,17 @@ function leaseOf(runner: Runner, request: AcquireRequest): RunnerLease {
   return runner.lease({ keepAlive, contextLength: chosen, name, digest });
 }
 
-/** Waits until a model is idle or the signal aborts; the signal lives on, and must not keep what waited. */
-async function idleOrAborted(runner: Runner, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<void>();
-  const abort = () => aborted.resolve();
+/** Waits until one of some models is idle or the signal aborts; they live on, and must not keep what waited. */
+async function idleOrAborted(runners: readonly Runner[], signal: AbortSignal): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const stops = runners.map((runner) => runner.onIdle(over.resolve));
+  const abort = () => over.resolve();
   signal.addEventListener("abort", abort, { once: true });
   try {
-    if (!signal.aborted) await Promise.race([runner.idle(), aborted.promise]);
+    if (!signal.aborted) await over.promise;
   } finally {
     signal.removeEventListener("abort", abort);
+    for (const stop of stops) stop();
   }
 }
 
@@ -253,14 +255,12 @@ class Pool implements Scheduler {
         continue;
       }
       if (this.#runners.size >= this.#maxLoaded) {
-        const victim = this.#victim();
-        if (victim !== undefined) await this.#remove(victim, job.abort.signal);
+        await this.#makeRoom(job.abort.signal);
         continue;
       }
       const spec = this.#fitting(request, inherited?.spec ?? request.load);
       if (spec === undefined) {
-        const victim = this.#victim();
-        if (victim !== undefined) await this.#remove(victim, job.abort.signal);
+        await this.#makeRoom(job.abort.signal);
         continue;
       }
       const keepAliveNs = request.keepAlive ?? inherited?.keepAliveNs ?? this.#keepAliveNs;
@@ -287,13 +287,35 @@ class Pool implements Scheduler {
     return runners.find((runner) => runner.closed !== undefined) ?? chooseVictim(runners);
   }
 
+  /**
+   * Removes an idle model. When all are busy, waits until one is idle, whichever that is: the first to
+   * go gets no new requests meanwhile, but its requests may take longer than others'.
+   */
+  async #makeRoom(signal: AbortSignal): Promise<void> {
+    const victim = this.#victim();
+    if (victim === undefined) return;
+    if (victim.leases === 0 || victim.closed !== undefined) {
+      await this.#remove(victim, signal);
+      return;
+    }
+    victim.draining = true;
+    await idleOrAborted([...this.#runners.values()], signal);
+    this.#release(victim);
+    if (signal.aborted) throw new CanceledError();
+  }
+
+  /** Lets a model that was to go have new requests again. */
+  #release(runner: Runner): void {
+    runner.draining = false;
+    if (runner.leases === 0 && runner.closed === undefined) runner.rest();
+  }
+
   /** Waits until a model is idle, without giving it new work, and frees it. */
   async #remove(runner: Runner, signal: AbortSignal): Promise<void> {
     runner.draining = true;
-    if (runner.closed === undefined) await idleOrAborted(runner, signal);
+    if (runner.closed === undefined) await idleOrAborted([runner], signal);
     if (signal.aborted && runner.closed === undefined) {
-      runner.draining = false;
-      if (runner.leases === 0) runner.rest();
+      this.#release(runner);
       throw new CanceledError();
     }
     await this.#close(runner, "evicted");

@@ -37,7 +37,7 @@ export class Runner implements LoadedState {
   closed: Promise<void> | undefined;
   #expiresAt: number;
   #cancelTimer: (() => void) | undefined;
-  #idle: (() => void)[] = [];
+  readonly #idle = new Set<() => void>();
   #contextLength: number;
 
   constructor(
@@ -100,7 +100,7 @@ export class Runner implements LoadedState {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     this.#expiresAt = expiry(this.clock.now(), this.keepAliveNs);
-    for (const resolve of this.#idle.splice(0)) resolve();
+    this.#tellIdle();
     if (this.draining || this.closed !== undefined) return;
     if (this.keepAliveNs === 0n) {
       this.onExpired(this);
@@ -119,11 +119,17 @@ export class Runner implements LoadedState {
     if (this.leases === 0) this.rest();
   }
 
-  /** Settles when nobody uses the model. */
-  idle(): Promise<void> {
-    return this.leases === 0
-      ? Promise.resolve()
-      : new Promise((resolve) => this.#idle.push(resolve));
+  /** Calls back once when nobody uses the model, at once when that is now; the result takes it back. */
+  onIdle(callback: () => void): () => void {
+    if (this.leases === 0) callback();
+    else this.#idle.add(callback);
+    return () => void this.#idle.delete(callback);
+  }
+
+  #tellIdle(): void {
+    const callbacks = [...this.#idle];
+    this.#idle.clear();
+    for (const callback of callbacks) callback();
   }
 
   /** Frees the model; `closed` settles when that is done. Requests that still run end with an error. */
@@ -134,7 +140,7 @@ export class Runner implements LoadedState {
     for (const turns of Object.values(this.turns)) turns.fail(gone);
     this.closed ??= (async () => {
       await this.model[Symbol.asyncDispose]();
-      for (const resolve of this.#idle.splice(0)) resolve();
+      this.#tellIdle();
     })();
     return this.closed;
   }

@@ -365,6 +365,22 @@ describe("eviction", () => {
     expect(names()).toEqual(["a"]);
   });
 
+  test("of busy models the one that is idle first goes, and those that stay have new requests again", async () => {
+    await scheduler[Symbol.asyncDispose]();
+    open({ maxLoadedModels: 2 });
+    const slow = await load(wish("a"));
+    const quick = await load(wish("b"));
+    const c = ask(wish("c"));
+    // "a" would be the first to go.
+    const again = ask(wish("a"));
+    expect([await state(c), await state(again)]).toEqual(["pending", "pending"]);
+    quick[Symbol.dispose]();
+    (await engine.next()).succeed();
+    expect([await state(c), await state(again)]).toEqual(["served", "served"]);
+    expect(names().toSorted()).toEqual(["a", "c"]);
+    slow[Symbol.dispose]();
+  });
+
   test("a client that leaves while it waits for a place gives the model back its freedom", async () => {
     await scheduler[Symbol.asyncDispose]();
     open({ maxLoadedModels: 1 });
