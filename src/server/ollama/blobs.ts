@@ -15,7 +15,8 @@ function headBlob({ store }: ServerDeps, text: string | undefined): Response {
   return new Response(null, { status: 200 });
 }
 
-async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
+/** A body as it arrives. */
+export async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
   if (request.body === null) return;
   for await (const chunk of request.body) yield chunk;
 }

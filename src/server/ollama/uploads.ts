@@ -7,17 +7,13 @@ import { Elysia } from "elysia";
 import { InvalidRequestError } from "../../errors.ts";
 import { parseDigest } from "../../model/digest.ts";
 import type { ServerDeps } from "../deps.ts";
+import { bodyOf } from "./blobs.ts";
 
 const offsetHeader = "x-hutch-upload-offset";
 
 function held({ store }: ServerDeps, text: string | undefined): Response {
   const bytes = store.uploadedBytes(parseDigest(text ?? ""));
   return new Response(null, { headers: { [offsetHeader]: String(bytes) } });
-}
-
-async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
-  if (request.body === null) return;
-  for await (const chunk of request.body) yield chunk;
 }
 
 /** First byte and size of the whole. @throws InvalidRequestError */
