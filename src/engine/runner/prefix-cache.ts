@@ -185,6 +185,7 @@ export class PrefixCache {
   async #write(tokens: Int32Array, bytes: Uint8Array): Promise<void> {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const known = this.#list(); // before the new file is one of them
+    this.#makeRoom(headBytes + tokens.byteLength + bytes.length);
     const head = Buffer.alloc(headBytes);
     head.writeUInt32LE(magic, 0);
     head.writeUInt32LE(tokens.length, 4);
@@ -210,11 +211,10 @@ export class PrefixCache {
     } finally {
       await rm(temporary, { force: true });
     }
-    this.#makeRoom();
   }
 
-  /** Drops what is old, then the least recently used of all models until the bound holds. */
-  #makeRoom(): void {
+  /** Drops what is old, then the least recently used of all models until the bound holds with so many bytes more. */
+  #makeRoom(more: number): void {
     const { folder, limitBytes } = this.#options;
     const files: { path: string; bytes: number; used: number }[] = [];
     for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
@@ -222,7 +222,7 @@ export class PrefixCache {
       const stat = statSync(path, { throwIfNoEntry: false });
       if (stat?.isFile()) files.push({ path, bytes: stat.size, used: stat.mtimeMs });
     }
-    let left = files.reduce((sum, { bytes }) => sum + bytes, 0);
+    let left = files.reduce((sum, { bytes }) => sum + bytes, more);
     const oldest = Date.now() - longestIdle;
     for (const { path, bytes, used } of files.sort((a, b) => a.used - b.used)) {
       if (used >= oldest && left <= limitBytes) return;

@@ -80,6 +80,29 @@ describe("a prefix cache", () => {
     expect(files()).toHaveLength(2);
   });
 
+  test("holds its bound while an entry is written, too", async () => {
+    const limit = 250_000;
+    const cache = open("model", limit);
+    for (const n of [1, 2]) await cache.save(numbers(100 * n, 10), bytes(n, 120_000));
+    const held = () =>
+      files().reduce(
+        (sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0),
+        0,
+      );
+    expect(held()).toBeGreaterThan(limit * 0.9);
+    let most = 0;
+    let writing = true;
+    const saved = cache.save(numbers(300, 10), bytes(3, 120_000)).finally(() => {
+      writing = false;
+    });
+    while (writing) {
+      most = Math.max(most, held());
+      await new Promise(setImmediate);
+    }
+    await saved;
+    expect([files().length, most <= limit]).toEqual([2, true]);
+  });
+
   test("entries are readable by their owner alone", async () => {
     await open().save(numbers(0, 100), bytes(1));
     expect(statSync(files()[0] ?? "").mode & 0o777).toBe(0o600);
