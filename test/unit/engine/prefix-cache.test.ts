@@ -81,9 +81,9 @@ describe("a prefix cache", () => {
   });
 
   test("holds its bound while an entry is written, too", async () => {
-    const limit = 250_000;
+    const limit = 25_000_000;
     const cache = open("model", limit);
-    for (const n of [1, 2]) await cache.save(numbers(100 * n, 10), bytes(n, 120_000));
+    for (const n of [1, 2]) await cache.save(numbers(100 * n, 10), bytes(n, 12_000_000));
     const held = () =>
       files().reduce(
         (sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0),
@@ -92,7 +92,7 @@ describe("a prefix cache", () => {
     expect(held()).toBeGreaterThan(limit * 0.9);
     let most = 0;
     let writing = true;
-    const saved = cache.save(numbers(300, 10), bytes(3, 120_000)).finally(() => {
+    const saved = cache.save(numbers(300, 10), bytes(3, 12_000_000)).finally(() => {
       writing = false;
     });
     while (writing) {
