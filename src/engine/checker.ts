@@ -3,6 +3,7 @@
  * costs that child; the next check starts a fresh one.
  */
 import { EngineCrashedError, EngineError } from "../errors.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 import type { Constraint, ConstraintReport, LoadedModel, LoadSpec } from "./engine.ts";
 
 /** Milliseconds for one check, starting the child not counted. The child itself gives up earlier. */
@@ -49,10 +50,8 @@ export class Checker implements AsyncDisposable {
       signal.throwIfAborted();
       this.#child ??= this.#start();
       const starting = this.#child;
-      const child = await starting.catch((error) => {
-        this.#drop(starting);
-        throw error;
-      });
+      starting.catch(() => this.#drop(starting));
+      const child = await unlessAborted(starting, signal);
       const late = AbortSignal.timeout(this.#limitMs);
       try {
         return await child.check(constraint, texts, AbortSignal.any([signal, late]));

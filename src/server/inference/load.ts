@@ -4,6 +4,7 @@ import { checkGguf } from "../../model/gguf/check.ts";
 import type { StoredModel } from "../../model/model.ts";
 import { type ResolvedOptions, resolveOptions } from "../../model/options.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
+import { unlessAborted } from "../../unless-aborted.ts";
 import type { ServerDeps } from "../deps.ts";
 import type { RunScope } from "../ollama/streaming.ts";
 import { milliseconds, noteFor } from "../operations/records.ts";
@@ -66,19 +67,6 @@ async function acquireAs(acquisition: Acquisition, wanted: WantedLoad): Promise<
 export interface Roomy<T> {
   readonly lease: Lease;
   readonly result: T;
-}
-
-/** What a promise brings, unless the signal aborts first: nobody waits for a runner that stands still. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const left = Promise.withResolvers<never>();
-  const leave = () => left.reject(signal.reason);
-  signal.addEventListener("abort", leave, { once: true });
-  try {
-    if (signal.aborted) leave();
-    return await Promise.race([promise, left.promise]);
-  } finally {
-    signal.removeEventListener("abort", leave);
-  }
 }
 
 /**
