@@ -1,6 +1,6 @@
 // Products of Q5_K and Q6_K weights. Many columns are multiplied wide, with the scales of a super-block's parts in the
 // weights, so that 256 are scaled at once; few columns are ggml's products of rows, with the next row fetched meanwhile.
-#include "wide.hpp"
+#include "pairs.hpp"
 
 #ifdef HUTCH_KERNELS_AVX2
 
@@ -54,7 +54,7 @@ void spread(const int16_t (&scales)[WIDTH][PARTS], int32_t (&to)[PARTS][WIDTH]) 
 }
 
 // Values × 256 and scales × 256 give values × scales in the upper halves of their products.
-template <typename Format> void scale_pairs(const Unpacked & from, Weights<Format> & to) {
+template <typename Weights> void scale_pairs(const Unpacked & from, Weights & to) {
     alignas(32) int32_t scales[PARTS][WIDTH];
     spread(from.scales, scales);
     for (int part = 0; part < PARTS; part++) {
@@ -63,20 +63,17 @@ template <typename Format> void scale_pairs(const Unpacked & from, Weights<Forma
     }
 }
 
-template <typename Format> void widen_column(const block_q8_K & from, Activations<Format> & to) {
+template <typename Activations> void widen_column(const block_q8_K & from, Activations & to) {
     for (int i = 0; i < QK_K; i += 32) {
-        widen(from.qs + i, to.pairs + i / 2);
+        widen_bytes(from.qs + i, to.pairs + i / 2);
     }
     to.scale = from.d;
 }
 
 // |value × scale| ≤ 32 × 128, and 256 products of it with 127 are less than 2^27.
-struct SixBits {
-    using Product                  = Q6_K;
-    using Weight                   = block_q6_K;
-    static constexpr int PAIRS     = QK_K / 2;
-    static constexpr int MIN_PAIRS = 0;
-    static constexpr int CHUNK     = 2;
+struct SixBits : PairFormat<QK_K / 2, 0, 2> {
+    using Product = Q6_K;
+    using Weight  = block_q6_K;
 
     static void unpack(const block_q6_K & from, int8_t * to) {
         const __m256i low    = _mm256_set1_epi8(15);
@@ -99,7 +96,7 @@ struct SixBits {
         }
     }
 
-    static void widen(const Rows<block_q6_K> & rows, int64_t block, Weights<SixBits> & to) {
+    static void widen(const Rows<block_q6_K> & rows, int64_t block, Weights & to) {
         Unpacked              unpacked;
         alignas(16) ggml_half halves[WIDTH];
         for (int r = 0; r < WIDTH; r++) {
@@ -113,18 +110,17 @@ struct SixBits {
         _mm256_store_ps(to.scale, to_floats(halves));
     }
 
-    static void widen(const block_q8_K & from, Activations<SixBits> & to) {
+    static void widen(const block_q8_K & from, Activations & to) {
         widen_column(from, to);
     }
 };
 
 // |value × scale| ≤ 31 × 63, and what is least in each part of 32 is subtracted as a whole.
-struct FiveBits {
-    using Product                  = Q5_K;
-    using Weight                   = block_q5_K;
-    static constexpr int PAIRS     = QK_K / 2;
+struct FiveBits : PairFormat<QK_K / 2, QK_K / 32 / 2, 2> {
+    using Product = Q5_K;
+    using Weight  = block_q5_K;
+
     static constexpr int MIN_PAIRS = QK_K / 32 / 2;
-    static constexpr int CHUNK     = 2;
 
     static void unpack(const block_q5_K & from, int8_t * to) {
         const __m256i low  = _mm256_set1_epi8(15);
@@ -151,7 +147,7 @@ struct FiveBits {
         }
     }
 
-    static void widen(const Rows<block_q5_K> & rows, int64_t block, Weights<FiveBits> & to) {
+    static void widen(const Rows<block_q5_K> & rows, int64_t block, Weights & to) {
         Unpacked              unpacked;
         alignas(16) ggml_half halves[WIDTH];
         alignas(16) ggml_half min_halves[WIDTH];
@@ -172,7 +168,7 @@ struct FiveBits {
         _mm256_store_ps(to.min_scale, to_floats(min_halves));
     }
 
-    static void widen(const block_q8_K & from, Activations<FiveBits> & to) {
+    static void widen(const block_q8_K & from, Activations & to) {
         widen_column(from, to);
         for (int i = 0; i < MIN_PAIRS; i++) {
             const auto sum = [&](int part) { return static_cast<uint16_t>(from.bsums[2 * part] + from.bsums[2 * part + 1]); };
@@ -184,13 +180,11 @@ struct FiveBits {
 template <typename Product> void few(const Product & of, ggml_type type, int64_t first, int64_t last) {
     const ggml_vec_dot_t dot = ggml_get_type_traits_cpu(type)->vec_dot;
     for (int64_t row = first; row < last; row++) {
-        const auto * weights = of.weights + row * of.weights_stride;
         if (row + 1 < of.rows) {
-            fetch(weights + of.weights_stride, weights + of.weights_stride + of.blocks);
+            fetch(of.weights[row + 1], of.weights[row + 1] + of.blocks);
         }
         for (int64_t c = 0; c < of.columns; c++) {
-            const block_q8_K * column = of.activations + c * of.activations_stride;
-            dot(static_cast<int>(of.blocks * QK_K), of.results + c * of.results_stride + row, 0, weights, 0, column, 0, 1);
+            dot(static_cast<int>(of.blocks * QK_K), of.results + c * of.results_stride + row, 0, of.weights[row], 0, of.activations[c], 0, 1);
         }
     }
 }

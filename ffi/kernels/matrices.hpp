@@ -1,4 +1,4 @@
-// What products of quantised matrices have in common, whatever the type of the weights. Only for CPUs that have
+// What products of matrices have in common, whatever the type of the weights. Only for CPUs that have
 // AVX2 and nothing made for products of bytes (VNNI, AVX-512): others have better ways in ggml.
 #pragma once
 
@@ -18,18 +18,25 @@ namespace hutch {
 constexpr int64_t WIDTH = 8; // rows of weights side by side: floats in a register
 constexpr int     TILE  = 4; // columns whose sums stay in registers
 
-// Rows of weights times columns of activations. Columns lie one behind the other; strides are in blocks, of the
-// results in floats.
+// Blocks that lie `stride` bytes from one row, or column, to the next.
+template <typename Block> struct Lines {
+    const void * first;
+    int64_t      stride;
+
+    const Block * operator[](int64_t line) const {
+        return reinterpret_cast<const Block *>(static_cast<const char *>(first) + line * stride);
+    }
+};
+
+// Rows of weights times columns of activations.
 template <typename Weight, typename Activation> struct Matrices {
-    const Weight *     weights;
-    int64_t            weights_stride;
-    const Activation * activations;
-    int64_t            activations_stride;
-    float *            results;
-    int64_t            results_stride;
-    int64_t            rows;
-    int64_t            columns;
-    int64_t            blocks; // of a row
+    Lines<Weight>     weights;
+    Lines<Activation> activations;
+    float *           results;
+    int64_t           results_stride; // floats from one column to the next
+    int64_t           rows;
+    int64_t           columns;
+    int64_t           blocks; // of a row
 };
 
 template <typename Block> using Rows = const Block * [WIDTH];
@@ -37,7 +44,7 @@ template <typename Block> using Rows = const Block * [WIDTH];
 // The 8 rows from `row` on; the last one again where there are no more.
 template <typename Weight, typename Activation> void find_rows(const Matrices<Weight, Activation> & of, int64_t row, Rows<Weight> & rows) {
     for (int64_t i = 0; i < WIDTH; i++) {
-        rows[i] = of.weights + std::min(row + i, of.rows - 1) * of.weights_stride;
+        rows[i] = of.weights[std::min(row + i, of.rows - 1)];
     }
 }
 
@@ -62,13 +69,25 @@ inline __m256 to_floats(const ggml_half (&halves)[WIDTH]) {
     return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i *>(halves)));
 }
 
+// 16-bit floats, a few at a time.
+struct F16Block {
+    ggml_half values[32];
+};
+struct Bf16Block {
+    uint16_t values[32];
+};
+
 // Rows [first, last) of products.
 using Q8_0 = Matrices<block_q8_0, block_q8_0>;
 using Q5_K = Matrices<block_q5_K, block_q8_K>;
 using Q6_K = Matrices<block_q6_K, block_q8_K>;
+using F16  = Matrices<F16Block, F16Block>;
+using Bf16 = Matrices<Bf16Block, Bf16Block>;
 void product(const Q8_0 & of, int64_t first, int64_t last);
 void product(const Q5_K & of, int64_t first, int64_t last);
 void product(const Q6_K & of, int64_t first, int64_t last);
+void product(const F16 & of, int64_t first, int64_t last);
+void product(const Bf16 & of, int64_t first, int64_t last);
 
 } // namespace hutch
 

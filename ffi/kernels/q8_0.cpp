@@ -1,6 +1,6 @@
 // Products of Q8_0 weights, in two ways that give the same bits: sums of a block are exact, and blocks are added in
 // order, whatever the number of columns, rows or threads.
-#include "wide.hpp"
+#include "pairs.hpp"
 
 #ifdef HUTCH_KERNELS_AVX2
 
@@ -48,7 +48,7 @@ template <int N> void few(const Q8_0 & of, const Rows<block_q8_0> & rows, int64_
         const __m256 row_scales = scales(rows, b);
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) {
-            const block_q8_0 & from  = of.activations[(column + n) * of.activations_stride + b];
+            const block_q8_0 & from  = of.activations[column + n][b];
             const __m256i      bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from.qs));
             const __m256       scale = _mm256_mul_ps(row_scales, _mm256_set1_ps(_cvtsh_ss(from.d)));
             lower[n]                 = _mm_fmadd_ps(_mm256_castps256_ps128(scale), _mm_cvtepi32_ps(dots(rows, 0, b, bytes)), lower[n]);
@@ -68,8 +68,8 @@ void few(const Q8_0 & of, int64_t first, int64_t last) {
         Rows<block_q8_0> rows;
         find_rows(of, row, rows);
         // Rows lie one behind the other but for views of a part; there is nothing behind the last.
-        const bool         more   = of.weights_stride == of.blocks && row + 2 * WIDTH <= of.rows;
-        const block_q8_0 * next   = more ? rows[0] + WIDTH * of.weights_stride : nullptr;
+        const bool         whole  = of.weights.stride == of.blocks * static_cast<int64_t>(sizeof(block_q8_0));
+        const block_q8_0 * next   = whole && row + 2 * WIDTH <= of.rows ? of.weights[row + WIDTH] : nullptr;
         int64_t            column = 0;
         for (; of.columns - column >= TILE; column += TILE, next = nullptr) {
             few<TILE>(of, rows, row, column, next);
@@ -90,15 +90,12 @@ void few(const Q8_0 & of, int64_t first, int64_t last) {
     }
 }
 
-struct Format {
-    using Product                  = Q8_0;
-    using Weight                   = block_q8_0;
-    static constexpr int PAIRS     = QK8_0 / 2;
-    static constexpr int MIN_PAIRS = 0;
-    static constexpr int CHUNK     = 16; // blocks of a row at a time: what is widened stays in the first caches
+struct Format : PairFormat<QK8_0 / 2, 0, 16> {
+    using Product = Q8_0;
+    using Weight  = block_q8_0;
 
     // Pairs are times 256: 32 products of 127 × 127 × 256 are less than 2^27.
-    static void widen(const Rows<block_q8_0> & rows, int64_t block, Weights<Format> & to) {
+    static void widen(const Rows<block_q8_0> & rows, int64_t block, Weights & to) {
         for (int half = 0; half < 2; half++) {
             pair_up([&](int r) { return rows[r][block].qs + 16 * half; },
                     [&](int i, __m256i pairs) { _mm256_store_si256(reinterpret_cast<__m256i *>(to.pairs[8 * half + i]), pairs); });
@@ -106,8 +103,8 @@ struct Format {
         _mm256_store_ps(to.scale, _mm256_mul_ps(scales(rows, block), _mm256_set1_ps(1.0F / 256)));
     }
 
-    static void widen(const block_q8_0 & from, Activations<Format> & to) {
-        hutch::widen(from.qs, to.pairs);
+    static void widen(const block_q8_0 & from, Activations & to) {
+        widen_bytes(from.qs, to.pairs);
         to.scale = _cvtsh_ss(from.d);
     }
 };

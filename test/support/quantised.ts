@@ -1,5 +1,5 @@
 /**
- * Matrices of quantised blocks with chosen bits, and what their values are: the layouts of ggml-common.h, read
+ * Matrices of blocks with chosen bits, and what their values are: the layouts of ggml-common.h, read
  * one value at a time.
  */
 
@@ -128,6 +128,36 @@ export const q5_K: BlockType = {
     const low = ((block[48 + 32 * (part >> 1) + (at & 31)] ?? 0) >> (4 * (part & 1))) & 15;
     const fifth = ((block[16 + (at & 31)] ?? 0) >> part) & 1;
     return readHalf(block, 0) * scale * (low | (fifth << 4)) - readHalf(block, 2) * least;
+  },
+};
+
+/** 32 halves: as many as kernels take at a time. */
+export const f16: BlockType = {
+  id: 1,
+  bytes: 64,
+  values: 32,
+  fill(block, next) {
+    for (let i = 0; i < 32; i++) writeHalf(block, 2 * i, scaleOf(next));
+  },
+  read: (block, at) => readHalf(block, 2 * at),
+};
+
+/** 32 upper halves of 32-bit floats. */
+export const bf16: BlockType = {
+  id: 30,
+  bytes: 64,
+  values: 32,
+  fill(block, next) {
+    const whole = Buffer.alloc(4);
+    for (let i = 0; i < 32; i++) {
+      whole.writeFloatLE(scaleOf(next), 0);
+      whole.copy(block, 2 * i, 2, 4);
+    }
+  },
+  read(block, at) {
+    const whole = Buffer.alloc(4);
+    block.copy(whole, 2, 2 * at, 2 * at + 2);
+    return whole.readFloatLE(0);
   },
 };
 

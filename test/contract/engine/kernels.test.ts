@@ -1,5 +1,5 @@
 /**
- * hutch's own products of quantised matrices (ffi/kernels), called as ggml calls them: against exact sums, and
+ * hutch's own products of matrices (ffi/kernels), called as ggml calls them: against exact sums, and
  * against themselves in other shapes, where not a bit may differ. Needs the library and a CPU with AVX2.
  */
 import { dlopen, ptr, suffix } from "bun:ffi";
@@ -7,7 +7,17 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Native } from "../../../ffi/native.ts";
-import { type Matrix, matrix, numbers, q5_K, q6_K, q8_0, q8_K } from "../../support/quantised.ts";
+import {
+  bf16,
+  f16,
+  type Matrix,
+  matrix,
+  numbers,
+  q5_K,
+  q6_K,
+  q8_0,
+  q8_K,
+} from "../../support/quantised.ts";
 import { haveLibrary, libraryFolderOfTests } from "./native.ts";
 
 const library = join(libraryFolderOfTests, `libggml-cpu-haswell.${suffix}`);
@@ -44,11 +54,16 @@ const shapes: Shape[] = [
   { rows: 5, columns: 131, blocks: 1 },
 ];
 
-/** A kind of weights, and the columns from which on results do not depend on their number. */
+/**
+ * A kind of weights, from how many columns on there are products of it, from how many on they do not depend
+ * on their number, and what ggml counts strides in: blocks, or values of them.
+ */
 const kinds = [
-  { name: "Q8_0", weights: q8_0, activations: q8_0, steady: 1 },
-  { name: "Q5_K", weights: q5_K, activations: q8_K, steady: 7 },
-  { name: "Q6_K", weights: q6_K, activations: q8_K, steady: 7 },
+  { name: "Q8_0", weights: q8_0, activations: q8_0, least: 1, steady: 1, units: 1 },
+  { name: "Q5_K", weights: q5_K, activations: q8_K, least: 1, steady: 7, units: 1 },
+  { name: "Q6_K", weights: q6_K, activations: q8_K, least: 1, steady: 7, units: 1 },
+  { name: "F16", weights: f16, activations: f16, least: 16, steady: 16, units: 32 },
+  { name: "BF16", weights: bf16, activations: bf16, least: 16, steady: 16, units: 32 },
 ];
 
 /** The library's function; kernels are wanted once a Native is made. */
@@ -66,11 +81,16 @@ function openProduct() {
   return symbols.llamafile_sgemm;
 }
 
-describe.skipIf(!haveKernels)("products of quantised matrices", () => {
+describe.skipIf(!haveKernels)("products of matrices", () => {
   const product = haveKernels ? openProduct() : undefined;
 
   /** Columns of results, each with what lies behind its rows. */
-  function multiply(weights: Matrix, activations: Matrix, shape: Shape): Float32Array[] {
+  function multiply(
+    weights: Matrix,
+    activations: Matrix,
+    shape: Shape & { units: number },
+  ): Float32Array[] {
+    const { units } = shape;
     const { rows, columns, blocks, threads = 1, gap = 0 } = shape;
     const results = new Float32Array((rows + gap) * columns + 1).fill(untouched);
     for (let thread = 0; thread < threads; thread++) {
@@ -82,11 +102,11 @@ describe.skipIf(!haveKernels)("products of quantised matrices", () => {
         ptr(params.buffer),
         rows,
         columns,
-        blocks,
+        blocks * units,
         ptr(weights.bytes),
-        weights.stride,
+        weights.stride * units,
         ptr(activations.bytes),
-        activations.stride,
+        activations.stride * units,
         ptr(results),
         rows + gap,
         weights.type.id,
@@ -100,15 +120,15 @@ describe.skipIf(!haveKernels)("products of quantised matrices", () => {
     return Array.from({ length: columns }, (_, c) => column(c));
   }
 
-  describe.each(kinds)("$name", ({ weights: type, activations: with_, steady }) => {
-    test.each(shapes)("are right: %j", (shape) => {
+  describe.each(kinds)("$name", ({ weights: type, activations: with_, least, steady, units }) => {
+    test.each(shapes.filter(({ columns }) => columns >= least))("are right: %j", (shape) => {
       const { rows, columns, blocks, gap = 0 } = shape;
       const next = numbers(rows * 1000 + columns);
       const weights = matrix(type, rows, blocks + gap, next);
       const activations = matrix(with_, columns, blocks + gap, next);
       const exact = Array.from({ length: rows }, (_, r) => weights.row(r, blocks));
       const wrong: unknown[] = [];
-      for (const [c, results] of multiply(weights, activations, shape).entries()) {
+      for (const [c, results] of multiply(weights, activations, { ...shape, units }).entries()) {
         const column = activations.row(c, blocks);
         for (const [r, result] of results.entries()) {
           let [sum, size] = [0, 0];
@@ -129,15 +149,21 @@ describe.skipIf(!haveKernels)("products of quantised matrices", () => {
       const [rows, columns, blocks] = [203, 75, 5];
       const weights = matrix(type, rows, blocks, next);
       const activations = matrix(with_, columns, blocks, next);
-      const whole = multiply(weights, activations, { rows, columns, blocks });
+      const whole = multiply(weights, activations, { rows, columns, blocks, units });
       for (const some of [1, 2, 3, 4, 5, 7, 8, 11, 12, 15, 64, 66].filter((n) => n >= steady)) {
         for (const threads of [1, 2, 5]) {
-          const part = multiply(weights, activations, { rows, columns: some, blocks, threads });
+          const part = multiply(weights, activations, {
+            rows,
+            columns: some,
+            blocks,
+            threads,
+            units,
+          });
           expect(part).toEqual(whole.slice(0, some));
         }
       }
       for (const few of [1, 7, 9, 100]) {
-        const part = multiply(weights, activations, { rows: few, columns, blocks });
+        const part = multiply(weights, activations, { rows: few, columns, blocks, units });
         expect(part).toEqual(whole.map((column) => column.slice(0, few)));
       }
     });
