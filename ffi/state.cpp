@@ -15,23 +15,30 @@ int64_t hutch_state_get(hutch_model * model, int32_t sequence, uint8_t * buffer,
 
 namespace {
 
+constexpr size_t word   = sizeof(uint32_t);
+constexpr size_t offset = 2 * word; // behind magic and sequence
+
+// Streams of the context that the bytes come from.
+uint32_t streams_in(const uint8_t * bytes, size_t size) {
+    uint32_t value = 0;
+    if (size >= offset + 2 * word) {
+        std::memcpy(&value, bytes + offset, word);
+    }
+    return value;
+}
+
 // The bytes of one sequence name the number of streams (sequences) of their context and count the
 // cells of each, although only one holds any; libllama refuses them in a context with another number.
 // So they are written anew for `streams`, that one first. This knows the format of
 // llama_kv_cache::state_write; for other memories the bytes stay as they are and may be refused.
 // test/contract/engine/llama.test.ts notices when the format changes.
 void fit_streams(std::vector<uint8_t> & bytes, uint32_t streams) {
-    constexpr size_t word   = sizeof(uint32_t);
-    constexpr size_t offset = 2 * word; // behind magic and sequence
     const auto number = [&](size_t at) {
         uint32_t value = 0;
         std::memcpy(&value, bytes.data() + at, word);
         return value;
     };
-    if (bytes.size() < offset + 2 * word) {
-        return;
-    }
-    const uint32_t present = number(offset);
+    const uint32_t present = streams_in(bytes.data(), bytes.size());
     if (present == streams || present == 0 || bytes.size() < offset + (1 + present) * word) {
         return;
     }
@@ -63,9 +70,18 @@ uint32_t streams_of(const llama_context_params & params) {
 
 int32_t hutch_state_set(hutch_model * model, int32_t sequence, const uint8_t * buffer, int64_t size) {
     return hutch::guarded([&] {
-        std::vector<uint8_t> bytes(buffer, buffer + size);
-        fit_streams(bytes, streams_of(model->context_params));
-        if (llama_state_seq_set_data(model->context, bytes.data(), bytes.size(), sequence) == 0) {
+        const uint32_t       streams = streams_of(model->context_params);
+        const uint8_t *      bytes   = buffer;
+        auto                 length  = static_cast<size_t>(size);
+        std::vector<uint8_t> fitted;
+        // Most come from a context like this one: what may be half a gigabyte is copied only for others.
+        if (streams_in(bytes, length) != streams) {
+            fitted.assign(buffer, buffer + size);
+            fit_streams(fitted, streams);
+            bytes  = fitted.data();
+            length = fitted.size();
+        }
+        if (llama_state_seq_set_data(model->context, bytes, length, sequence) == 0) {
             return hutch::fail(HUTCH_STATUS_ERROR, "the saved state does not fit this model");
         }
         return static_cast<int32_t>(HUTCH_STATUS_OK);
