@@ -59,6 +59,7 @@ enum hutch_fact {
   HUTCH_FACT_THREADS = 20,        /* threads that it was loaded with */
   HUTCH_FACT_DRAFTS = 21,         /* a draft model is loaded */
   HUTCH_FACT_INTERRUPTIBLE = 22, /* steps can be interrupted: signals are listened to, the memory, if any, can forget a part */
+  HUTCH_FACT_MADE_FOR = 23,       /* sequences that the context is made for: fewer than early_slots where the system refuses */
 };
 
 typedef struct hutch_params hutch_params;

@@ -322,6 +322,7 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_THREADS: return model->context_params.n_threads;
         case HUTCH_FACT_DRAFTS: return model->draft ? 1 : 0;
         case HUTCH_FACT_INTERRUPTIBLE: return hutch::interrupts() && (memory == nullptr || hutch_model_fact(model, HUTCH_FACT_CAN_TRIM) == 1) ? 1 : 0;
+        case HUTCH_FACT_MADE_FOR: return llama_n_seq_max(model->context);
         default: return HUTCH_STATUS_INVALID;
     }
 }

@@ -45,6 +45,7 @@ export const facts = {
   threads: 20,
   drafts: 21,
   interruptible: 22,
+  madeFor: 23,
 } as const;
 
 /** How a rendered conversation ends: `ending` of `hutch_render`. */

@@ -61,6 +61,12 @@ function loadModel(native: Native, spec: LoadSpec, fileBytes: number): NativeMod
   });
 }
 
+/** Slots that a loaded model may have: those of its load, or those whose address space the system granted. */
+function slotsOf(model: NativeModel, { inPlace, contextLength, slots }: LoadSpec): number {
+  const made = model.fact(facts.madeFor);
+  return inPlace && made < slotsAtOnce(contextLength, slots) ? made : slots;
+}
+
 function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: LoadSpec): Report {
   const template = model.template();
   const cells = model.fact(facts.context);
@@ -168,9 +174,10 @@ export function runRunner(): Promise<number> {
         key: cacheKey(command.spec, statSync(command.spec.path)),
       };
       const prefixes = cache && new PrefixCache(cache);
-      runner = new Runner(model, vocabulary, command.spec, size, send, prefixes);
+      const spec = { ...command.spec, slots: slotsOf(model, command.spec) };
+      runner = new Runner(model, vocabulary, spec, size, send, prefixes);
       native.drainLog();
-      send(readyReport(model, vocabulary, command.spec));
+      send(readyReport(model, vocabulary, spec));
     } catch (error) {
       const log = native?.drainLog() ?? "";
       const failure =
