@@ -7,6 +7,7 @@ import { humanBytesBinary } from "../model/human.ts";
 import { loadStoredModel } from "../model/model.ts";
 import { displayName } from "../model/name.ts";
 import { resolveOptions } from "../model/options.ts";
+import { type MemoryLimit, roomFor, slotsAlone } from "../scheduler/memory.ts";
 import { wantedLoad } from "../server/inference/load-spec.ts";
 import { flagText, type ParsedArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
@@ -39,14 +40,19 @@ async function planOf(context: Context, parsed: ParsedArguments): Promise<Plan> 
   if (guide !== undefined && isGuide(displayName(name))) await installGuide(store, guide);
   const model = loadStoredModel(store, name, text);
   const resolved = resolveOptions(model.parameters, readOptions(parsed));
-  const { spec, need } = wantedLoad(model, resolved, config);
-  const { lines, held, peak } = need(spec);
+  const { spec, need, explicit } = wantedLoad(model, resolved, config);
   const promised = config.memoryBytes > 0;
-  const available = promised ? config.memoryBytes : machineMemory().available;
+  const limit: MemoryLimit = promised
+    ? { kind: "promised", bytes: config.memoryBytes }
+    : { kind: "machine", ...machineMemory() };
+  const withSlots = (slots: number) => need({ ...spec, slots });
+  const slots = slotsAlone(limit, withSlots, spec.slots, explicit.has("slots"));
+  const { lines, held, peak } = withSlots(slots);
+  const available = roomFor(limit, []);
   return {
     model: model.shortName,
     context_length: spec.contextLength,
-    slots: spec.slots,
+    slots,
     kv_cache_type: spec.kvCacheType,
     lines,
     held,

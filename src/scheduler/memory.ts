@@ -65,6 +65,17 @@ export function admit(
   return { kind: "load", slots: Math.max(slots, fixed ? wanted : 1) };
 }
 
+/** Slots of a model that would be loaded now as the only one; of one that cannot be, those of its smallest load. */
+export function slotsAlone(
+  limit: MemoryLimit,
+  need: (slots: number) => MemoryNeed,
+  wanted: number,
+  fixed: boolean,
+): number {
+  const answer = admit(limit, [], need, wanted, fixed);
+  return answer.kind === "load" ? answer.slots : fixed ? wanted : 1;
+}
+
 const giB = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 const miB = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 

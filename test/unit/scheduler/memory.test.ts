@@ -6,6 +6,7 @@ import {
   type MemoryLimit,
   refusal,
   roomFor,
+  slotsAlone,
 } from "../../../src/scheduler/memory.ts";
 
 /** A model of 100 bytes and 10 for each slot. */
@@ -65,6 +66,13 @@ describe("a model", () => {
     expect(admit(machine(50, 10), [], need, 8, true)).toEqual({ kind: "load", slots: 8 });
     expect(admit(machine(1000, 60), [other], need, 8, false)).toEqual({ kind: "evict" });
   });
+});
+
+test("a plan has the slots that a load would have now, however many the machine could have", () => {
+  const slots = (limit: MemoryLimit, fixed = false) => slotsAlone(limit, need, 8, fixed);
+  expect([slots(machine(1000, 1000)), slots(machine(1000, 125))]).toEqual([8, 2]);
+  expect([slots(machine(1000, 50)), slots(machine(1000, 125), true)]).toEqual([1, 8]);
+  expect([slots(promised(125)), slots(promised(50)), slots(promised(50), true)]).toEqual([2, 1, 8]);
 });
 
 describe("a refusal", () => {
