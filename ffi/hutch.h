@@ -19,7 +19,7 @@
 #define HUTCH_API __attribute__((visibility("default")))
 #endif
 
-#define HUTCH_ABI_VERSION 5
+#define HUTCH_ABI_VERSION 6
 
 #ifdef __cplusplus
 extern "C" {
@@ -67,6 +67,7 @@ typedef struct hutch_model hutch_model;
 typedef struct hutch_sampler hutch_sampler;
 typedef struct hutch_media hutch_media;
 typedef struct hutch_drafter hutch_drafter;
+typedef struct hutch_tokenizing hutch_tokenizing;
 typedef struct hutch_compilation hutch_compilation;
 typedef struct hutch_constraint hutch_constraint;
 
@@ -127,7 +128,8 @@ HUTCH_API int32_t hutch_params_set_draft(hutch_params *params, const char *path)
  * functions of text and constraints work, and the fact VOCABULARY. */
 HUTCH_API hutch_model *hutch_model_load(const char *path, const hutch_params *params);
 
-/* Frees the model; its samplers and drafters must have been freed before. NULL is fine. */
+/* Frees the model, when threads that tokenise for it have ended; its samplers and drafters must have been
+ * freed before. NULL is fine. */
 HUTCH_API void hutch_model_free(hutch_model *model);
 
 /* A fact by `hutch_fact`; INVALID (as a number) for an unknown one. */
@@ -146,6 +148,25 @@ HUTCH_API int32_t hutch_model_draft_problem(const hutch_model *model, char *buff
  * negative of the number needed, and nothing useful in `tokens`. INVALID cannot be told from -2
  * tokens needed: ask with capacity 0 only for texts of more than 2 tokens. INT32_MIN: failed. */
 HUTCH_API int32_t hutch_tokenize(const hutch_model *model, const char *text, int32_t length, bool add_special, bool parse_special, int32_t *tokens, int32_t capacity);
+
+/* Starts cutting `count` texts, one behind the other in `texts`, into tokens on a thread beside the steps:
+ * text i has lengths[i] bytes, and special tokens in it count when parse_special[i] is not 0. All is
+ * copied. No more threads than cores are at it; further jobs wait. NULL on failure; free with
+ * hutch_tokenize_free, also before it is done, before the model. */
+HUTCH_API hutch_tokenizing *hutch_tokenize_start(hutch_model *model, const char *texts, int32_t count, const int32_t *lengths, const uint8_t *parse_special, bool add_special);
+
+/* 1: done. 0: not yet. ERROR: it failed, and only hutch_tokenize_free may follow. */
+HUTCH_API int32_t hutch_tokenize_done(const hutch_tokenizing *tokenizing);
+
+/* How many tokens each text has. INVALID before it is done. */
+HUTCH_API int32_t hutch_tokenize_counts(const hutch_tokenizing *tokenizing, int32_t *counts);
+
+/* Token ids of all texts, one behind the other. INVALID before it is done, or when they are more than
+ * `capacity`. */
+HUTCH_API int32_t hutch_tokenize_take(const hutch_tokenizing *tokenizing, int32_t *tokens, int32_t capacity);
+
+/* Does not wait: a thread that is at it ends with its text. NULL is fine. */
+HUTCH_API void hutch_tokenize_free(hutch_tokenizing *tokenizing);
 
 /* Text of tokens, special ones written out. Returns its length in bytes, negative = bytes needed. */
 HUTCH_API int32_t hutch_detokenize(const hutch_model *model, const int32_t *tokens, int32_t count, char *buffer, int32_t size);

@@ -103,6 +103,12 @@ using draft_model_ptr = std::unique_ptr<draft_model, draft_model_deleter>;
 draft_model_ptr load_draft_model(const hutch_params & params, llama_context * target, ggml_threadpool * threads);
 llama_context * context_of(const draft_model & draft);
 
+// Threads that cut long texts into tokens (tokenize.cpp).
+class token_threads;
+struct token_threads_deleter {
+    void operator()(token_threads * threads) const;
+};
+
 } // namespace hutch
 
 struct hutch_params {
@@ -139,6 +145,8 @@ struct hutch_model {
     common_chat_templates_ptr         templates;
     std::string                       rendered;
     hutch_llg_vocabulary *            words = nullptr; // made for the first constraint
+    // Made for the first long text.
+    std::unique_ptr<hutch::token_threads, hutch::token_threads_deleter> token_threads;
     // Scratch of hutch_decode, kept so that a step allocates nothing.
     std::vector<int32_t>        sequence_counts;
     std::vector<llama_seq_id *> sequence_rows;

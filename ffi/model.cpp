@@ -239,6 +239,7 @@ void hutch_model_free(hutch_model * model) {
     if (model == nullptr) {
         return;
     }
+    model->token_threads.reset(); // waits for what they are at: they read the vocabulary
     model->templates.reset();
     model->projector.reset();
     model->draft.reset();

@@ -1,6 +1,6 @@
 /**
  * Over 400 lines because it is one table: a method for each native function, in the order of hutch.h.
- * With `sampler.ts`, `constraint.ts` and `drafter.ts` the only caller of native symbols. Turns status into errors,
+ * With `sampler.ts`, `constraint.ts`, `tokenizing.ts` and `drafter.ts` the only caller of native symbols. Turns status into errors,
  * encodes texts, guards against use after `free`. Everything here blocks its thread: only a runner or worker process may call it.
  */
 
@@ -13,10 +13,12 @@ import { type HutchLibrary, openLibrary } from "./library.ts";
 import { NativeMedia } from "./native-media.ts";
 import { NativeSampler } from "./sampler.ts";
 import { status, statusError } from "./status.ts";
+import { NativeTokenizing, type TextToCut } from "./tokenizing.ts";
 
 export type { NativeCompilation, NativeConstraint } from "./constraint.ts";
 export type { NativeDrafter } from "./drafter.ts";
 export type { NativeSampler } from "./sampler.ts";
+export type { NativeTokenizing, TextToCut } from "./tokenizing.ts";
 
 export { status };
 
@@ -315,6 +317,24 @@ export class NativeModel {
     }
     if (count < 0) throw new EngineError(`tokenize: ${this.#error()}`);
     return tokens.subarray(0, count);
+  }
+
+  /** Starts cutting texts into tokens on a thread beside the steps. @throws EngineError */
+  tokenizeBeside(texts: readonly TextToCut[], addSpecial: boolean): NativeTokenizing {
+    const parts = texts.map(({ text }) => encoder.encode(text));
+    const lengths = Int32Array.from(parts, ({ length }) => length);
+    const [only] = parts;
+    const bytes = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
+    const handle = this.#lib.hutch_tokenize_start(
+      this.#model,
+      bytes.length === 0 ? cString("") : bytes,
+      texts.length,
+      lengths,
+      Uint8Array.from(texts, ({ parseSpecial }) => (parseSpecial ? 1 : 0)),
+      addSpecial,
+    );
+    if (handle === null) throw new EngineError(`tokenize: ${this.#error()}`);
+    return new NativeTokenizing(this.#lib, pointer(handle), this.#error, texts.length);
   }
 
   /** Bytes of tokens, special ones written out. */

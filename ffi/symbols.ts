@@ -5,7 +5,7 @@
 import type { FFIFunction } from "bun:ffi";
 
 /** Version of the ABI that this table describes; the library must report the same. */
-export const abiVersion = 5;
+export const abiVersion = 6;
 
 export const symbols = {
   // int32_t hutch_abi_version(void)
@@ -50,6 +50,16 @@ export const symbols = {
   hutch_model_draft_problem: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_tokenize(const hutch_model *model, const char *text, int32_t length, bool add_special, bool parse_special, int32_t *tokens, int32_t capacity)
   hutch_tokenize: { args: ["ptr", "ptr", "i32", "bool", "bool", "ptr", "i32"], returns: "i32" },
+  // hutch_tokenizing *hutch_tokenize_start(hutch_model *model, const char *texts, int32_t count, const int32_t *lengths, const uint8_t *parse_special, bool add_special)
+  hutch_tokenize_start: { args: ["ptr", "ptr", "i32", "ptr", "ptr", "bool"], returns: "ptr" },
+  // int32_t hutch_tokenize_done(const hutch_tokenizing *tokenizing)
+  hutch_tokenize_done: { args: ["ptr"], returns: "i32" },
+  // int32_t hutch_tokenize_counts(const hutch_tokenizing *tokenizing, int32_t *counts)
+  hutch_tokenize_counts: { args: ["ptr", "ptr"], returns: "i32" },
+  // int32_t hutch_tokenize_take(const hutch_tokenizing *tokenizing, int32_t *tokens, int32_t capacity)
+  hutch_tokenize_take: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  // void hutch_tokenize_free(hutch_tokenizing *tokenizing)
+  hutch_tokenize_free: { args: ["ptr"], returns: "void" },
   // int32_t hutch_detokenize(const hutch_model *model, const int32_t *tokens, int32_t count, char *buffer, int32_t size)
   hutch_detokenize: { args: ["ptr", "ptr", "i32", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_token_piece(const hutch_model *model, int32_t token, bool special, char *buffer, int32_t size)

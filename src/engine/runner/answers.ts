@@ -6,6 +6,7 @@ import type { NativeModel, SampledRow } from "../../../ffi/native.ts";
 import { EngineError } from "../../errors.ts";
 import type { GenerateEvent, TextPart, TokenLogprob } from "../engine.ts";
 import { follow } from "./draft.ts";
+import type { Cut } from "./intake.ts";
 import type { Active, Slot } from "./slot.ts";
 
 type LogprobsOf = NonNullable<Extract<GenerateEvent, { type: "text" }>["logprobs"]>;
@@ -23,13 +24,17 @@ export interface DueRow {
 }
 
 export interface AnswersOptions {
-  readonly promptTokens: (prompt: readonly TextPart[], addSpecial: boolean) => Int32Array;
+  readonly promptTokens: (prompt: readonly TextPart[], addSpecial: boolean) => Cut;
   /** A request has ended: its slot is free. */
   readonly release: (slot: Slot) => void;
   /** The last `count` tokens that a slot's sequence holds were guessed wrong. */
   readonly forget: (slot: Slot, count: number) => void;
   /** A request has failed. */
   readonly fail: (slot: Slot, error: unknown) => void;
+  /** Something was said between the steps. */
+  readonly said: () => void;
+  /** A request that has left its slot has failed. */
+  readonly failed: (id: number, error: unknown) => void;
 }
 
 export class Answers {
@@ -91,8 +96,27 @@ export class Answers {
       active.output += rest;
     }
     const context = active.request.wantContext ? this.#context(active) : undefined;
-    this.#events.push([active.id, active.done(reason, context)]);
+    const done = active.done(reason);
+    const end = (tokens: Int32Array) =>
+      this.#events.push([active.id, { ...done, context: Array.from(tokens) }]);
+    if (context === undefined) this.#events.push([active.id, done]);
+    else if (context instanceof Int32Array) end(context);
+    else void this.#endLater(active.id, context, end);
     this.#options.release(slot);
+  }
+
+  /** The last event of an answer whose context is long comes when threads have cut that. */
+  async #endLater(
+    id: number,
+    context: Promise<Int32Array>,
+    end: (tokens: Int32Array) => void,
+  ): Promise<void> {
+    try {
+      end(await context);
+      this.#options.said();
+    } catch (error) {
+      this.#options.failed(id, error);
+    }
   }
 
   /** An answer may begin with tokens that its constraint forces. True when it does. */
@@ -201,7 +225,7 @@ export class Answers {
   }
 
   /** Tokens of prompt text plus answer, without BOS (api.md 5). */
-  #context(active: Active): number[] {
+  #context(active: Active): Cut {
     const texts = active.request.prompt.flatMap((part) => {
       if ("media" in part) return [];
       if ("text" in part) return [part];
@@ -213,6 +237,6 @@ export class Answers {
     const whole = last?.parseSpecial
       ? [...texts.slice(0, -1), { ...answer, text: last.text + active.output }]
       : [...texts, answer];
-    return Array.from(this.#options.promptTokens(whole, false));
+    return this.#options.promptTokens(whole, false);
   }
 }

@@ -10,6 +10,7 @@ import type { EmbedOptions } from "../engine.ts";
 import type { Report } from "../protocol.ts";
 import { toFailure } from "./failure.ts";
 import { promptChunk } from "./plan.ts";
+import { areLong, cutBeside } from "./text-threads.ts";
 
 export interface EmbedJob {
   readonly id: number;
@@ -26,6 +27,39 @@ export type EmbedResult =
       readonly cutTokens: number;
     }
   | { readonly id: number; readonly error: unknown };
+
+/** Tokens of long texts, with and without those that begin and end a text; the latter where a limit cuts. */
+type LongTexts = ReadonlyMap<string, { readonly framed: Int32Array; readonly plain?: Int32Array }>;
+
+/** Cuts the long ones among texts beside the steps, one after the other. @throws EngineError */
+async function cutLong(
+  model: NativeModel,
+  { texts, options }: EmbedJob,
+  canceled: () => boolean,
+): Promise<LongTexts> {
+  const cut = async (text: string, addSpecial: boolean) => {
+    const [tokens] = await cutBeside(model, [{ text, parseSpecial: true }], addSpecial, canceled);
+    return tokens ?? new Int32Array(0);
+  };
+  const long = new Map<string, { framed: Int32Array; plain?: Int32Array }>();
+  for (const text of new Set(texts.filter((one) => areLong([{ text: one }])))) {
+    const framed = await cut(text, true);
+    const plain = framed.length > options.limit ? { plain: await cut(text, false) } : {};
+    long.set(text, { framed, ...plain });
+  }
+  return long;
+}
+
+/** A tokenizer that knows long texts already. */
+function withLong(tokenizer: TextTokenizer, long: LongTexts): TextTokenizer {
+  return {
+    ...tokenizer,
+    tokenize: (text, addSpecial) => {
+      const known = long.get(text);
+      return (addSpecial ? known?.framed : known?.plain) ?? tokenizer.tokenize(text, addSpecial);
+    },
+  };
+}
 
 /** A request that is not finished. */
 class Work {
@@ -45,6 +79,8 @@ class Work {
   constructor(
     readonly job: EmbedJob,
     readonly width: number,
+    /** Its long texts, or why they could not be cut. */
+    readonly long: LongTexts | { readonly error: unknown } = new Map(),
   ) {
     this.vectors = new Float32Array(job.texts.length * width);
   }
@@ -52,8 +88,11 @@ class Work {
   /** Tokens of the next text. @throws when it is too long or empty */
   look(tokenizer: TextTokenizer): ArrayLike<number> {
     if (this.ahead === undefined) {
+      const { long } = this;
+      if ("error" in long) throw long.error;
       const text = this.job.texts[this.next] ?? "";
-      const { tokens, cut } = embedTokens(tokenizer, text, this.job.options);
+      const known = long.size === 0 ? tokenizer : withLong(tokenizer, long);
+      const { tokens, cut } = embedTokens(known, text, this.job.options);
       this.ahead = tokens;
       this.cutTokens += cut;
     }
@@ -88,6 +127,9 @@ export class EmbedQueue {
   /** Tokens a second, measured. */
   #speed: number;
   #works: Work[] = [];
+  readonly #ready: () => void;
+  /** Requests whose long texts are being cut. */
+  readonly #coming = new Set<number>();
   /** What this turn has brought. */
   #results: EmbedResult[] = [];
   /** A text whose tokens do not fit into one step. */
@@ -97,7 +139,12 @@ export class EmbedQueue {
   constructor(
     model: NativeModel,
     step: StepBuffers,
-    options: { readonly firstSpeed: number; readonly deterministic: boolean },
+    options: {
+      readonly firstSpeed: number;
+      readonly deterministic: boolean;
+      /** A request has come whose long texts had to be cut first. */
+      readonly ready: () => void;
+    },
   ) {
     this.#model = model;
     this.#step = step;
@@ -112,6 +159,7 @@ export class EmbedQueue {
     this.#deterministic = options.deterministic;
     this.#interruptible = model.fact(facts.interruptible) === 1;
     this.#speed = options.firstSpeed;
+    this.#ready = options.ready;
   }
 
   get empty(): boolean {
@@ -124,11 +172,24 @@ export class EmbedQueue {
   }
 
   add(job: EmbedJob): void {
-    this.#works.push(new Work(job, this.#width));
+    if (job.texts.some((text) => areLong([{ text }]))) void this.#addLong(job);
+    else this.#works.push(new Work(job, this.#width));
+  }
+
+  /** Takes its place in the line when its long texts are cut. */
+  async #addLong(job: EmbedJob): Promise<void> {
+    this.#coming.add(job.id);
+    const canceled = () => !this.#coming.has(job.id);
+    const long = await cutLong(this.#model, job, canceled).catch((error: unknown) => ({ error }));
+    if (canceled()) return;
+    this.#coming.delete(job.id);
+    this.#works.push(new Work(job, this.#width, long));
+    this.#ready();
   }
 
   /** Forgets a request; what it had in a sequence is given up. */
   cancel(id: number): void {
+    this.#coming.delete(id);
     this.#works = this.#works.filter(({ job }) => job.id !== id);
     if (this.#long?.work.job.id !== id) return;
     this.#model.remove(this.#long.sequence, -1, -1);

@@ -1,14 +1,15 @@
 /**
  * What becomes of a request before it gets a slot: its prompt as tokens, its images read, its constraint
- * compiled. Plain text is ready at once; the rest takes its time beside the runner's steps.
+ * compiled. Short plain text is ready at once; the rest takes its time beside the runner's steps.
  */
 import { facts, type NativeModel } from "../../../ffi/native.ts";
 import { ContextOverflowError, EngineError } from "../../errors.ts";
 import type { ConstraintUse, GenerateRequest, LoadSpec, TextPart } from "../engine.ts";
 import { ConstraintCache, type HeldConstraint } from "./constraints.ts";
-import { freeMedia, MediaReader, type MediaSpan, type RawPart } from "./media.ts";
+import { freeMedia, type MediaPrompt, MediaReader, type MediaSpan, type RawPart } from "./media.ts";
 import { promptParts } from "./prompt-parts.ts";
-import { PromptTokenizer, type Vocabulary } from "./prompt-tokens.ts";
+import { PromptTokenizer, textsOf, type Vocabulary } from "./prompt-tokens.ts";
+import { areLong, cutBeside } from "./text-threads.ts";
 
 /** A request that is ready for a slot. */
 export interface Waiting {
@@ -20,6 +21,11 @@ export interface Waiting {
   readonly order: number;
   paused: boolean;
 }
+
+/** Tokens that are there, or come when threads have cut a long text. */
+export type Cut = Int32Array | Promise<Int32Array>;
+
+const none = new Int32Array(0);
 
 /** Longest text handed to the tokenizer, in UTF-16 units: beyond it no context is long enough. */
 const longestText = 64 * 1024 * 1024;
@@ -54,7 +60,7 @@ export class Intake {
   readonly #cells: number;
   readonly #addsBos: boolean;
   readonly #bos: number;
-  /** Requests whose images are being read, or whose constraint is being compiled. */
+  /** Requests whose long texts are being cut, whose images read, or whose constraint compiled. */
   readonly #reading = new Map<number, { paused: boolean }>();
   #orders = 0;
 
@@ -71,11 +77,21 @@ export class Intake {
     this.#bos = model.fact(facts.bos);
   }
 
-  /** @throws ContextOverflowError, EngineError for what is known at once; the rest is told to `failed` */
+  /** Brings a request to `ready` or `failed`, at once when nothing has to be waited for. */
   take(id: number, request: GenerateRequest): void {
+    try {
+      this.#take(id, request);
+    } catch (error) {
+      this.#events.failed(id, error);
+    }
+  }
+
+  /** @throws ContextOverflowError, EngineError for what is known at once; the rest is told to `failed` */
+  #take(id: number, request: GenerateRequest): void {
     if (!this.#generates) throw new EngineError("the model cannot generate text");
+    const canceled = () => !this.#reading.has(id);
     const parts = promptParts(request.prompt, (texts, first) =>
-      this.promptTokens(texts, first && request.addSpecial),
+      this.promptTokens(texts, first && request.addSpecial, canceled),
     );
     const order = this.#orders++;
     const [only] = parts;
@@ -96,15 +112,45 @@ export class Intake {
     if (reading !== undefined) reading.paused = paused;
   }
 
-  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array {
+  /** Tokens of a text; of a long one a promise: it is cut beside the steps. @throws EngineError */
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Cut {
     refuseEndless(text);
-    return this.#model.tokenize(text, addSpecial, parseSpecial);
+    const part = { text, parseSpecial };
+    if (!areLong([part])) return this.#model.tokenize(text, addSpecial, parseSpecial);
+    return cutBeside(this.#model, [part], addSpecial).then(([tokens = none]) => tokens);
   }
 
-  /** Tokens of a prompt; BOS in front when the tokenizer wants one and it is not there. */
-  promptTokens(prompt: readonly TextPart[], addSpecial: boolean): Int32Array {
+  /**
+   * Tokens of a prompt, a promise when its texts are long; BOS in front when the tokenizer wants one and
+   * it is not there.
+   *
+   * @param canceled asked while long texts are cut; ends that with an error
+   */
+  promptTokens(
+    prompt: readonly TextPart[],
+    addSpecial: boolean,
+    canceled: () => boolean = () => false,
+  ): Cut {
+    const long = areLong(prompt.filter((part) => "text" in part));
+    if (long) return this.#longPrompt(prompt, addSpecial, canceled);
+    return this.#joined(this.#prompts.tokens(prompt), addSpecial);
+  }
+
+  async #longPrompt(
+    prompt: readonly TextPart[],
+    addSpecial: boolean,
+    canceled: () => boolean,
+  ): Promise<Int32Array> {
     for (const part of prompt) if ("text" in part) refuseEndless(part.text);
-    const parts = this.#prompts.tokens(prompt);
+    const plan = this.#prompts.plan(prompt);
+    const cut = await cutBeside(this.#model, textsOf(plan), false, canceled);
+    let next = 0;
+    const parts = this.#prompts.assemble(plan, () => cut[next++] ?? none);
+    return this.#joined(parts, addSpecial);
+  }
+
+  /** Tokens of the stretches of a prompt in one, with BOS where it belongs. */
+  #joined(parts: readonly ArrayLike<number>[], addSpecial: boolean): Int32Array {
     const only = parts[0];
     const first = parts.find(({ length }) => length > 0)?.[0];
     const bos = addSpecial && this.#addsBos && this.#bos >= 0 && first !== this.#bos;
@@ -143,18 +189,30 @@ export class Intake {
     this.#events.ready(waiting);
   }
 
-  /** Reads images, compiles a constraint; the request waits for a slot afterwards. */
+  /** Tokens and media of a prompt, read one after the other. @throws EngineError, InvalidRequestError */
+  async #read(
+    cut: readonly (RawPart | Promise<Int32Array>)[],
+    canceled: () => boolean,
+  ): Promise<MediaPrompt> {
+    const parts = await Promise.all(cut);
+    const [only] = parts;
+    // What has no media need not wait for those of others.
+    if (parts.length === 1 && only instanceof Int32Array) return { tokens: only, spans: [] };
+    return await this.#media.read(parts, canceled);
+  }
+
+  /** Cuts long texts, reads images, compiles a constraint; the request waits for a slot afterwards. */
   async #prepare(
     id: number,
     request: GenerateRequest,
-    parts: readonly RawPart[],
+    parts: readonly (RawPart | Promise<Int32Array>)[],
     order: number,
   ): Promise<void> {
     const reading = { paused: false };
     this.#reading.set(id, reading);
     const canceled = () => !this.#reading.has(id);
     try {
-      const { tokens: prompt, spans } = await this.#media.read(parts, canceled);
+      const { tokens: prompt, spans } = await this.#read(parts, canceled);
       let constraint: HeldConstraint | undefined;
       const drop = () => dropWaiting({ spans, constraint });
       try {

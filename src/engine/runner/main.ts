@@ -15,6 +15,7 @@ import { type Command, decodeMessage, encodeMessage, type Report } from "../prot
 import { CheckRunner } from "./checker.ts";
 import { draftKinds } from "./draft.ts";
 import { toFailure } from "./failure.ts";
+import type { Cut } from "./intake.ts";
 import { PrefixCache } from "./prefix-cache.ts";
 import { Runner } from "./runner.ts";
 import { NativeVocabulary } from "./vocabulary.ts";
@@ -200,6 +201,13 @@ export function runRunner(): Promise<number> {
   return promise;
 }
 
+/** Answers with tokens when they are there: those of a long text come later. */
+function sendTokens(id: number, cut: Cut, send: (report: Report) => void): void {
+  const answer = (tokens: Int32Array) => send({ type: "tokens", id, tokens: Array.from(tokens) });
+  if (cut instanceof Int32Array) answer(cut);
+  else cut.then(answer).catch((error) => send({ type: "error", id, error: toFailure(error) }));
+}
+
 function handle(
   message: Exclude<Command, { type: "load" | "check" }>,
   runner: Runner,
@@ -223,17 +231,12 @@ function handle(
         runner.pause(id, message.type === "pause");
         break;
       case "tokenize": {
-        const tokens = runner.intake.tokenize(
-          message.text,
-          message.addSpecial,
-          message.parseSpecial,
-        );
-        send({ type: "tokens", id, tokens: Array.from(tokens) });
+        const { text, addSpecial, parseSpecial } = message;
+        sendTokens(id, runner.intake.tokenize(text, addSpecial, parseSpecial), send);
         break;
       }
       case "prompt": {
-        const tokens = runner.intake.promptTokens(message.prompt, message.addSpecial);
-        send({ type: "tokens", id, tokens: Array.from(tokens) });
+        sendTokens(id, runner.intake.promptTokens(message.prompt, message.addSpecial), send);
         break;
       }
       case "detokenize": {

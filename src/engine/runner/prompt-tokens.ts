@@ -4,6 +4,7 @@
  * tokens. So what a user wrote never becomes one (engine.ts, `TextPart`), and a prompt without such
  * texts is tokenised exactly as if it were one text.
  */
+import type { TextToCut } from "../../../ffi/native.ts";
 import type { SpecialToken, TextPart } from "../engine.ts";
 import { SpecialTexts } from "../special-texts.ts";
 
@@ -27,6 +28,26 @@ export interface Vocabulary {
 
 type Piece = Extract<TextPart, { text: string }>;
 
+/**
+ * What becomes of a stretch of a prompt: tokens that are there, a text that is cut as it is, or texts
+ * without special tokens with the ids of those between them. Known before anything is cut.
+ */
+type Stretch =
+  | { readonly tokens: readonly number[] }
+  | { readonly whole: TextToCut }
+  | { readonly apart: readonly (TextToCut | number)[] };
+
+export type PromptPlan = readonly Stretch[];
+
+/** The texts that a plan wants cut, in order. */
+export function textsOf(plan: PromptPlan): TextToCut[] {
+  return plan.flatMap((stretch) => {
+    if ("tokens" in stretch) return [];
+    if ("whole" in stretch) return [stretch.whole];
+    return stretch.apart.filter((piece) => typeof piece !== "number");
+  });
+}
+
 export class PromptTokenizer {
   readonly #vocabulary: Vocabulary;
   readonly #texts: SpecialTexts;
@@ -45,12 +66,19 @@ export class PromptTokenizer {
 
   /** Tokens of the pieces, without anything that the tokenizer adds by itself. */
   tokens(parts: readonly TextPart[]): ArrayLike<number>[] {
-    const out: ArrayLike<number>[] = [];
+    return this.assemble(this.plan(parts), ({ text, parseSpecial }) =>
+      this.#vocabulary.tokenize(text, parseSpecial),
+    );
+  }
+
+  /** What has to be cut, and what becomes of it. */
+  plan(parts: readonly TextPart[]): PromptPlan {
+    const plan: Stretch[] = [];
     for (let at = 0; at < parts.length; ) {
       const part = parts[at];
       if (part === undefined) break;
       if ("tokens" in part) {
-        out.push(part.tokens);
+        plan.push({ tokens: part.tokens });
         at++;
         continue;
       }
@@ -58,16 +86,34 @@ export class PromptTokenizer {
       for (let next = parts[at]; next !== undefined && "text" in next; next = parts[++at]) {
         run.push(next);
       }
-      out.push(this.#run(run));
+      plan.push(this.#run(run));
     }
-    return out;
+    return plan;
   }
 
-  #run(pieces: readonly Piece[]): ArrayLike<number> {
+  /**
+   * The tokens of a plan.
+   *
+   * @param cut tokens of a text; asked for the texts of the plan (`textsOf`), once each and in order
+   */
+  assemble(plan: PromptPlan, cut: (text: TextToCut) => Int32Array): ArrayLike<number>[] {
+    return plan.map((stretch) => {
+      if ("tokens" in stretch) return stretch.tokens;
+      if ("whole" in stretch) return cut(stretch.whole);
+      const out: number[] = [];
+      for (const piece of stretch.apart) {
+        if (typeof piece === "number") out.push(piece);
+        else this.#plain(cut(piece), out);
+      }
+      return out;
+    });
+  }
+
+  #run(pieces: readonly Piece[]): Stretch {
     const text = pieces.map((piece) => piece.text).join("");
     return this.#isPlain(pieces, text)
-      ? this.#vocabulary.tokenize(text, true)
-      : this.#apart(pieces);
+      ? { whole: { text, parseSpecial: true } }
+      : { apart: this.#apart(pieces) };
   }
 
   /** Whether every special text of the joined text stands whole in a piece that may hold it. */
@@ -84,14 +130,14 @@ export class PromptTokenizer {
   }
 
   /** Special tokens that templates wrote, and between them text without any. */
-  #apart(pieces: readonly Piece[]): number[] {
-    const out: number[] = [];
+  #apart(pieces: readonly Piece[]): (TextToCut | number)[] {
+    const out: (TextToCut | number)[] = [];
     let text = "";
     let before: PromptToken | undefined;
     const flush = (after: PromptToken | undefined) => {
       if (before?.stripsRight) text = text.trimStart();
       if (after?.stripsLeft) text = text.trimEnd();
-      if (text !== "") this.#plain(text, out);
+      if (text !== "") out.push({ text, parseSpecial: false });
       if (after !== undefined) out.push(after.id);
       text = "";
       before = after;
@@ -113,11 +159,11 @@ export class PromptTokenizer {
   }
 
   /**
-   * Text that holds no special token. Added words are tokens wherever they stand, and vocabularies of
+   * Tokens of a text that holds no special token. Added words are tokens wherever they stand, and vocabularies of
    * sentencepiece can put a special one together from pieces: such a text is spelled.
    */
-  #plain(text: string, out: number[]): void {
-    for (const token of this.#vocabulary.tokenize(text, false)) {
+  #plain(tokens: Int32Array, out: number[]): void {
+    for (const token of tokens) {
       const control = this.#controls.get(token);
       if (control === undefined) out.push(token);
       else out.push(...this.#vocabulary.spell(control));

@@ -105,15 +105,17 @@ export class Runner {
       borrowed: (sequence) => this.#embeds.holds(sequence),
       onGrown: (memory) => send({ type: "resized", memory }),
     });
-    this.intake = new Intake(model, vocabulary, spec, {
-      ready: (waiting) => this.#enqueue(waiting),
-      failed: (id, error) => send({ type: "error", id, error: toFailure(error) }),
-    });
+    const failed = (id: number, error: unknown) =>
+      send({ type: "error", id, error: toFailure(error) });
+    const ready = (waiting: Waiting) => this.#enqueue(waiting);
+    this.intake = new Intake(model, vocabulary, spec, { ready, failed });
     this.#answers = new Answers(model, {
       promptTokens: (prompt, addSpecial) => this.intake.promptTokens(prompt, addSpecial),
       release: (slot) => this.#release(slot),
       forget: (slot, count) => this.#sequences.forget(slot, count),
       fail: (slot, error) => this.#fail(slot, error),
+      said: () => this.#wake(),
+      failed,
     });
     const cells = model.fact(facts.context);
     this.#drafts = new Drafts({
@@ -133,6 +135,7 @@ export class Runner {
     this.#embeds = new EmbedQueue(model, this.#step, {
       firstSpeed: this.#promptCosts.speed,
       deterministic: this.#deterministic,
+      ready: () => this.#wake(),
     });
   }
 
@@ -141,11 +144,7 @@ export class Runner {
   }
 
   generate(id: number, request: GenerateRequest): void {
-    try {
-      this.intake.take(id, request);
-    } catch (error) {
-      this.#send({ type: "error", id, error: toFailure(error) });
-    }
+    this.intake.take(id, request);
   }
 
   #enqueue(waiting: Waiting): void {

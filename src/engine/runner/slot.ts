@@ -97,7 +97,7 @@ export class Active {
   }
 
   /** The final event; times are from now. */
-  done(reason: "stop" | "length", context: number[] | undefined): GenerateEvent {
+  done(reason: "stop" | "length"): Extract<GenerateEvent, { type: "done" }> {
     const now = performance.now();
     const { drafter } = this;
     return {
@@ -110,7 +110,6 @@ export class Active {
       evalTokens: this.evalTokens,
       evalNs: Math.max(1, Math.round((now - this.evalSince) * 1e6)),
       ...(drafter && { drafted: { tokens: drafter.drafted, accepted: drafter.accepted } }),
-      ...(context === undefined ? {} : { context }),
     };
   }
 }

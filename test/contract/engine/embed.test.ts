@@ -158,6 +158,7 @@ describe.skipIf(!haveLibrary)("embeddings", () => {
       const queue = new EmbedQueue(model, new StepBuffers(model.fact(facts.batch)), {
         firstSpeed: 1,
         deterministic: true, // one text a turn
+        ready: () => {},
       });
       const done = () => queue.turn([0], false, () => {}).map(({ id }) => id);
       queue.add({ id: 1, texts: ["a", "b", "c"], options });

@@ -143,7 +143,11 @@ describe.skipIf(!ready)("a step that is interrupted", () => {
       const step = new StepBuffers(model.fact(facts.batch));
       const embed = { normalize: true, limit: 512, truncate: true };
       const read = (disturb: boolean) => {
-        const queue = new EmbedQueue(model, step, { firstSpeed: 1, deterministic: false });
+        const queue = new EmbedQueue(model, step, {
+          firstSpeed: 1,
+          deterministic: false,
+          ready: () => {},
+        });
         const { results, leave } = watch(model, disturb);
         queue.add({ id: 1, texts: ["a b c d ".repeat(60), "e f"], options: embed });
         queue.add({ id: 2, texts: ["g h"], options: embed });

@@ -1,7 +1,11 @@
 /** Prompts in pieces become tokens; special ones only where a piece holds their whole text. */
 import { describe, expect, test } from "bun:test";
 import type { TextPart } from "../../../src/engine/engine.ts";
-import { type PromptToken, PromptTokenizer } from "../../../src/engine/runner/prompt-tokens.ts";
+import {
+  type PromptToken,
+  PromptTokenizer,
+  textsOf,
+} from "../../../src/engine/runner/prompt-tokens.ts";
 import { SpecialTexts } from "../../../src/engine/special-texts.ts";
 
 const special = (id: number, text: string, more: Partial<PromptToken> = {}): PromptToken => ({
@@ -32,7 +36,7 @@ function tokenizer(specials: readonly PromptToken[], merged: Record<string, numb
   });
   const tokens = (...parts: TextPart[]) =>
     prompts.tokens(parts).flatMap((part) => Array.from(part));
-  return { calls, tokens };
+  return { calls, prompts, tokens };
 }
 
 const text = (value: string, parseSpecial = true): TextPart => ({ text: value, parseSpecial });
@@ -58,6 +62,26 @@ describe("pieces of a prompt", () => {
       ...codes("<|end|>"),
       9002,
     ]);
+  });
+
+  test("can be cut before they are put together, with the same tokens", () => {
+    const { calls, prompts, tokens } = tokenizer([start, end]);
+    const parts = [
+      text("<|start|>a"),
+      text("b<|end|>", false),
+      { tokens: [9002, 7] },
+      text("c<|end|>"),
+      text("<|start|>b<|end|>", false),
+      text("<|end|>"),
+    ];
+    const atOnce = tokens(...parts);
+    const plan = prompts.plan(parts);
+    const wanted = textsOf(plan);
+    expect(wanted.map((one) => [one.text, one.parseSpecial] as [string, boolean])).toEqual(calls);
+    const cut = wanted.map((one) => Int32Array.from(codes(one.text)));
+    const later = prompts.assemble(plan, () => cut.shift() ?? new Int32Array(0));
+    expect(later.flatMap((part) => Array.from(part))).toEqual(atOnce);
+    expect(cut).toEqual([]);
   });
 
   test("tokens stay as they are between texts", () => {

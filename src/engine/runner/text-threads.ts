@@ -1,0 +1,45 @@
+/**
+ * Long texts are cut into tokens by native threads, so that the steps of others go on meanwhile: a
+ * megabyte takes a second. This looks now and then whether they are done. Short texts are cut at once by
+ * whoever has them: that is over before a thread has begun.
+ */
+import type { NativeModel, TextToCut } from "../../../ffi/native.ts";
+import { EngineError } from "../../errors.ts";
+
+/** Texts of so many UTF-16 units together are long: 2 ms of the tokenizer. */
+export const longFrom = 4096;
+
+/** Milliseconds between two looks. */
+const lookEvery = 1;
+
+/** Whether texts are so long that threads should cut them. */
+export function areLong(texts: readonly { readonly text: string }[]): boolean {
+  let units = 0;
+  for (const { text } of texts) units += text.length;
+  return units >= longFrom;
+}
+
+/**
+ * Tokens of each text, made beside the steps.
+ *
+ * @param canceled asked now and then; ends the work with an error
+ * @throws EngineError
+ */
+export async function cutBeside(
+  model: NativeModel,
+  texts: readonly TextToCut[],
+  addSpecial: boolean,
+  canceled: () => boolean = () => false,
+): Promise<Int32Array[]> {
+  const tokenizing = model.tokenizeBeside(texts, addSpecial);
+  try {
+    for (;;) {
+      await Bun.sleep(lookEvery);
+      if (canceled()) throw new EngineError("cancelled");
+      const tokens = tokenizing.take();
+      if (tokens !== undefined) return tokens;
+    }
+  } finally {
+    tokenizing.free();
+  }
+}
