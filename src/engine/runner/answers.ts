@@ -8,6 +8,7 @@ import type { GenerateEvent, TextPart, TokenLogprob } from "../engine.ts";
 import { follow } from "./draft.ts";
 import type { Cut } from "./intake.ts";
 import type { Active, Slot } from "./slot.ts";
+import { listOf } from "./text-threads.ts";
 
 type LogprobsOf = NonNullable<Extract<GenerateEvent, { type: "text" }>["logprobs"]>;
 
@@ -98,7 +99,7 @@ export class Answers {
     const context = active.request.wantContext ? this.#context(active) : undefined;
     const done = active.done(reason);
     const end = (tokens: Int32Array) =>
-      this.#events.push([active.id, { ...done, context: Array.from(tokens) }]);
+      this.#events.push([active.id, { ...done, context: listOf(tokens) }]);
     if (context === undefined) this.#events.push([active.id, done]);
     else if (context instanceof Int32Array) end(context);
     else void this.#endLater(active.id, context, end);

@@ -18,6 +18,7 @@ import { toFailure } from "./failure.ts";
 import type { Cut } from "./intake.ts";
 import { PrefixCache } from "./prefix-cache.ts";
 import { Runner } from "./runner.ts";
+import { listOf } from "./text-threads.ts";
 import { NativeVocabulary } from "./vocabulary.ts";
 
 type DraftFact = "drafts" | "draftProblem";
@@ -203,7 +204,7 @@ export function runRunner(): Promise<number> {
 
 /** Answers with tokens when they are there: those of a long text come later. */
 function sendTokens(id: number, cut: Cut, send: (report: Report) => void): void {
-  const answer = (tokens: Int32Array) => send({ type: "tokens", id, tokens: Array.from(tokens) });
+  const answer = (tokens: Int32Array) => send({ type: "tokens", id, tokens: listOf(tokens) });
   if (cut instanceof Int32Array) answer(cut);
   else cut.then(answer).catch((error) => send({ type: "error", id, error: toFailure(error) }));
 }

@@ -43,3 +43,10 @@ export async function cutBeside(
     tokenizing.free();
   }
 }
+
+/** Tokens as a list for a message. By index: `Array.from` takes ten times as long for a megabyte's. */
+export function listOf(tokens: Int32Array): number[] {
+  const list = new Array<number>(tokens.length);
+  for (let i = 0; i < tokens.length; i++) list[i] = tokens[i] ?? 0;
+  return list;
+}
