@@ -1,6 +1,6 @@
 # hutch's own products of matrices (kernels/), as part of ggml's CPU backends for x86: they take the place
-# of llamafile_sgemm, the one function that ggml asks for products with several columns, and pass on to
-# ggml's own, which is compiled unchanged under another name.
+# of llamafile_sgemm, which ggml asks before it uses its general product, and pass on to ggml's own, which
+# is compiled unchanged under another name.
 function(hutch_add_kernels targets)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
     return()

@@ -75,6 +75,8 @@ struct SixBits : PairFormat<QK_K / 2, 0, 2> {
     using Product = Q6_K;
     using Weight  = block_q6_K;
 
+    static constexpr ggml_type TYPE = GGML_TYPE_Q6_K;
+
     static void unpack(const block_q6_K & from, int8_t * to) {
         const __m256i low    = _mm256_set1_epi8(15);
         const __m256i high   = _mm256_set1_epi8(0x30);
@@ -120,7 +122,7 @@ struct FiveBits : PairFormat<QK_K / 2, QK_K / 32 / 2, 2> {
     using Product = Q5_K;
     using Weight  = block_q5_K;
 
-    static constexpr int MIN_PAIRS = QK_K / 32 / 2;
+    static constexpr ggml_type TYPE = GGML_TYPE_Q5_K;
 
     static void unpack(const block_q5_K & from, int8_t * to) {
         const __m256i low  = _mm256_set1_epi8(15);
@@ -177,8 +179,8 @@ struct FiveBits : PairFormat<QK_K / 2, QK_K / 32 / 2, 2> {
     }
 };
 
-template <typename Product> void few(const Product & of, ggml_type type, int64_t first, int64_t last) {
-    const ggml_vec_dot_t dot = ggml_get_type_traits_cpu(type)->vec_dot;
+template <typename Format> void few(const typename Format::Product & of, int64_t first, int64_t last) {
+    const ggml_vec_dot_t dot = ggml_get_type_traits_cpu(Format::TYPE)->vec_dot;
     for (int64_t row = first; row < last; row++) {
         if (row + 1 < of.rows) {
             fetch(of.weights[row + 1], of.weights[row + 1] + of.blocks);
@@ -189,22 +191,22 @@ template <typename Product> void few(const Product & of, ggml_type type, int64_t
     }
 }
 
-} // namespace
-
-void product(const Q5_K & of, int64_t first, int64_t last) {
+template <typename Format> void few_or_many(const typename Format::Product & of, int64_t first, int64_t last) {
     if (of.columns < MANY) {
-        few(of, GGML_TYPE_Q5_K, first, last);
+        few<Format>(of, first, last);
     } else {
-        many<FiveBits>(of, first, last);
+        many<Format>(of, first, last);
     }
 }
 
+} // namespace
+
+void product(const Q5_K & of, int64_t first, int64_t last) {
+    few_or_many<FiveBits>(of, first, last);
+}
+
 void product(const Q6_K & of, int64_t first, int64_t last) {
-    if (of.columns < MANY) {
-        few(of, GGML_TYPE_Q6_K, first, last);
-    } else {
-        many<SixBits>(of, first, last);
-    }
+    few_or_many<SixBits>(of, first, last);
 }
 
 } // namespace hutch

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <immintrin.h>
+#include <type_traits>
 
 namespace hutch {
 
@@ -62,6 +63,25 @@ inline void copy(float * to, const float * from, int64_t count) {
         _mm256_storeu_ps(to, _mm256_loadu_ps(from)); // not worth a call
     } else {
         std::memcpy(to, from, count * sizeof(float));
+    }
+}
+
+// Goes through columns as many at a time as a tile has, the rest at once: `make(N, column)`, N as a constant.
+template <typename Make> void in_tiles(int64_t columns, const Make & make) {
+    int64_t column = 0;
+    for (; columns - column >= TILE; column += TILE) {
+        make(std::integral_constant<int, TILE>(), column);
+    }
+    static_assert(TILE == 4, "the rest is 3 columns at most");
+    switch (columns - column) {
+        case 3:
+            return make(std::integral_constant<int, 3>(), column);
+        case 2:
+            return make(std::integral_constant<int, 2>(), column);
+        case 1:
+            return make(std::integral_constant<int, 1>(), column);
+        default:
+            return;
     }
 }
 

@@ -11,7 +11,8 @@ namespace hutch {
 // Blocks of P pairs of neighbours; with the least values of M pairs of parts, or without (0). `C` blocks of a row are
 // multiplied at a time: what is widened stays in the first caches.
 template <int P, int M, int C> struct PairFormat {
-    static constexpr int CHUNK = C;
+    static constexpr int MIN_PAIRS = M;
+    static constexpr int CHUNK     = C;
 
     // A block of 8 rows: pairs of each row, as dwords, with all that is whole in their scales; `mins` are to be
     // multiplied with sums of activations.

@@ -68,25 +68,9 @@ void few(const Q8_0 & of, int64_t first, int64_t last) {
         Rows<block_q8_0> rows;
         find_rows(of, row, rows);
         // Rows lie one behind the other but for views of a part; there is nothing behind the last.
-        const bool         whole  = of.weights.stride == of.blocks * static_cast<int64_t>(sizeof(block_q8_0));
-        const block_q8_0 * next   = whole && row + 2 * WIDTH <= of.rows ? of.weights[row + WIDTH] : nullptr;
-        int64_t            column = 0;
-        for (; of.columns - column >= TILE; column += TILE, next = nullptr) {
-            few<TILE>(of, rows, row, column, next);
-        }
-        switch (of.columns - column) {
-            case 3:
-                few<3>(of, rows, row, column, next);
-                break;
-            case 2:
-                few<2>(of, rows, row, column, next);
-                break;
-            case 1:
-                few<1>(of, rows, row, column, next);
-                break;
-            default:
-                break;
-        }
+        const bool         whole = of.weights.stride == of.blocks * static_cast<int64_t>(sizeof(block_q8_0));
+        const block_q8_0 * next  = whole && row + 2 * WIDTH <= of.rows ? of.weights[row + WIDTH] : nullptr;
+        in_tiles(of.columns, [&](auto count, int64_t column) { few<count>(of, rows, row, column, column == 0 ? next : nullptr); });
     }
 }
 

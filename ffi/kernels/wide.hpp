@@ -33,23 +33,6 @@ template <typename Format, int N> void multiply(Scratch<Format> & scratch, int c
     }
 }
 
-template <typename Format> void multiply(Scratch<Format> & scratch, int columns, int64_t blocks) {
-    int column = 0;
-    for (; columns - column >= TILE; column += TILE) {
-        multiply<Format, TILE>(scratch, column, blocks);
-    }
-    switch (columns - column) {
-        case 3:
-            return multiply<Format, 3>(scratch, column, blocks);
-        case 2:
-            return multiply<Format, 2>(scratch, column, blocks);
-        case 1:
-            return multiply<Format, 1>(scratch, column, blocks);
-        default:
-            return;
-    }
-}
-
 // Rows [first, last) times `columns` columns from `column` on.
 template <typename Format> void many(const typename Format::Product & of, int64_t first, int64_t last, int64_t column, int columns) {
     static thread_local Scratch<Format> scratch;
@@ -77,7 +60,7 @@ template <typename Format> void many(const typename Format::Product & of, int64_
                     copy(scratch.results[c], results + c * of.results_stride, of.rows - row);
                 }
             }
-            multiply(scratch, columns, blocks);
+            in_tiles(columns, [&](auto count, int64_t c) { multiply<Format, count>(scratch, static_cast<int>(c), blocks); });
             for (int c = 0; c < columns; c++) {
                 copy(results + c * of.results_stride, scratch.results[c], of.rows - row);
             }
