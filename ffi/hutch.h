@@ -151,7 +151,7 @@ HUTCH_API int32_t hutch_tokenize(const hutch_model *model, const char *text, int
 
 /* Starts cutting `count` texts, one behind the other in `texts`, into tokens on a thread beside the steps:
  * text i has lengths[i] bytes, and special tokens in it count when parse_special[i] is not 0. All is
- * copied. No more threads than cores are at it; further jobs wait. NULL on failure; free with
+ * copied. One thread fewer than there are cores is at it, at least one; further jobs wait. NULL on failure; free with
  * hutch_tokenize_free, also before it is done, before the model. */
 HUTCH_API hutch_tokenizing *hutch_tokenize_start(hutch_model *model, const char *texts, int32_t count, const int32_t *lengths, const uint8_t *parse_special, bool add_special);
 

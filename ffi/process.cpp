@@ -24,7 +24,6 @@ constexpr size_t log_limit = 64 * 1024;
 std::string last_error;
 std::mutex  log_mutex; // guards log_ring: ggml logs from its own threads
 std::string log_ring;
-
 bool        log_goes_on = false; // the last line was kept; also guarded
 
 void log_line(ggml_log_level level, const char * text, void *) {

@@ -28,9 +28,7 @@ export class NativeTokenizing {
   /** Tokens of each text, undefined while the thread is at it. @throws EngineError when it failed */
   take(): Int32Array[] | undefined {
     const job = this.#handle.pointer;
-    const done = this.#lib.hutch_tokenize_done(job);
-    if (done < 0) throw new EngineError(`tokenize: ${this.#error()}`);
-    if (done === 0) return undefined;
+    if (this.#check(this.#lib.hutch_tokenize_done(job)) === 0) return undefined;
     // Memory of length 0 has no address.
     const counts = new Int32Array(Math.max(1, this.#texts));
     this.#check(this.#lib.hutch_tokenize_counts(job, counts));
@@ -49,7 +47,8 @@ export class NativeTokenizing {
     this.#handle.free((pointer) => this.#lib.hutch_tokenize_free(pointer));
   }
 
-  #check(result: number): void {
+  #check(result: number): number {
     if (result < 0) throw new EngineError(`tokenize: ${this.#error()}`);
+    return result;
   }
 }

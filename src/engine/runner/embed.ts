@@ -10,7 +10,7 @@ import type { EmbedOptions } from "../engine.ts";
 import type { Report } from "../protocol.ts";
 import { toFailure } from "./failure.ts";
 import { promptChunk } from "./plan.ts";
-import { areLong, cutBeside } from "./text-threads.ts";
+import { areLong, cutOneBeside } from "./text-threads.ts";
 
 export interface EmbedJob {
   readonly id: number;
@@ -37,10 +37,8 @@ async function cutLong(
   { texts, options }: EmbedJob,
   canceled: () => boolean,
 ): Promise<LongTexts> {
-  const cut = async (text: string, addSpecial: boolean) => {
-    const [tokens] = await cutBeside(model, [{ text, parseSpecial: true }], addSpecial, canceled);
-    return tokens ?? new Int32Array(0);
-  };
+  const cut = (text: string, addSpecial: boolean) =>
+    cutOneBeside(model, { text, parseSpecial: true }, addSpecial, canceled);
   const long = new Map<string, { framed: Int32Array; plain?: Int32Array }>();
   for (const text of new Set(texts.filter((one) => areLong([{ text: one }])))) {
     const framed = await cut(text, true);

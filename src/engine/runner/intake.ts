@@ -9,7 +9,7 @@ import { ConstraintCache, type HeldConstraint } from "./constraints.ts";
 import { freeMedia, type MediaPrompt, MediaReader, type MediaSpan, type RawPart } from "./media.ts";
 import { promptParts } from "./prompt-parts.ts";
 import { PromptTokenizer, textsOf, type Vocabulary } from "./prompt-tokens.ts";
-import { areLong, cutBeside } from "./text-threads.ts";
+import { areLong, cutBeside, cutOneBeside } from "./text-threads.ts";
 
 /** A request that is ready for a slot. */
 export interface Waiting {
@@ -117,7 +117,7 @@ export class Intake {
     refuseEndless(text);
     const part = { text, parseSpecial };
     if (!areLong([part])) return this.#model.tokenize(text, addSpecial, parseSpecial);
-    return cutBeside(this.#model, [part], addSpecial).then(([tokens = none]) => tokens);
+    return cutOneBeside(this.#model, part, addSpecial);
   }
 
   /**

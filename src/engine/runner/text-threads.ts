@@ -47,6 +47,17 @@ export async function cutBeside(
   }
 }
 
+/** Tokens of one text, special ones in it counted or not. Otherwise as `cutBeside`. */
+export async function cutOneBeside(
+  model: NativeModel,
+  text: TextToCut,
+  addSpecial: boolean,
+  canceled?: () => boolean,
+): Promise<Int32Array> {
+  const [tokens] = await cutBeside(model, [text], addSpecial, canceled);
+  return tokens ?? new Int32Array(0);
+}
+
 /** Tokens as a list for a message. By index: `Array.from` takes ten times as long for a megabyte's. */
 export function listOf(tokens: Int32Array): number[] {
   const list = new Array<number>(tokens.length);
