@@ -40,7 +40,8 @@ function timestamp(now: Date): string {
 function textLine(level: string, area: string, message: string, fields: LogFields): string {
   let line = `time=${timestamp(new Date())} level=${level} area=${area} msg=${quote(message)}`;
   for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) line += ` ${key}=${quote(String(value))}`;
+    if (value === undefined) continue;
+    line += ` ${key}=${typeof value === "string" ? quote(value) : value}`;
   }
   return line;
 }

@@ -322,13 +322,13 @@ function isPlainEvent(entry: unknown): boolean {
 
 /** The reports that come with every token, prompt and embedding, told without walking through the schemas. */
 function isPlainReport(report: unknown): report is Report {
-  const { type, id, ...rest } = (report ?? {}) as Record<string, unknown>;
-  const { events, tokens, bytes } = rest;
+  const fields = (report ?? {}) as Record<string, unknown>;
+  const { type, id, events, tokens, bytes } = fields;
   if (type === "events") return Array.isArray(events) && events.every(isPlainEvent);
   if (!Number.isInteger(id)) return false;
   if (type === "tokens") return Array.isArray(tokens) && tokens.every(Number.isInteger);
   if (type !== "vectors" || !(bytes instanceof Uint8Array)) return false;
-  return isCount(rest.promptTokens) && isCount(rest.cutTokens);
+  return isCount(fields.promptTokens) && isCount(fields.cutTokens);
 }
 
 /** What a child sent. @throws SyntaxError, TypeError for what is no report */

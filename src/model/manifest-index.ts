@@ -10,31 +10,41 @@ import { join } from "node:path";
 const settledMs = 2000;
 
 interface KnownFolder {
-  readonly stamp: string;
+  /** Undefined for one that could not be read. */
+  readonly identity: Identity | undefined;
   readonly folders: readonly string[];
   readonly files: readonly string[];
 }
 
 /** What a file is, so that a change shows: undefined while it is too young to tell. */
 export interface Identity {
-  readonly stamp: string;
+  readonly inode: number;
+  readonly size: number;
   readonly modifiedAt: number;
   readonly settled: boolean;
 }
 
 /** @returns undefined when there is no such file or folder */
-export function identityOf(
-  path: string,
-): (Identity & { readonly isFile: boolean; readonly size: number }) | undefined {
+export function identityOf(path: string): (Identity & { readonly isFile: boolean }) | undefined {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return undefined;
   return {
-    stamp: `${stat.ino} ${stat.size} ${stat.mtimeMs}`,
+    inode: stat.ino,
+    size: stat.size,
     modifiedAt: stat.mtimeMs,
     settled: Date.now() - stat.mtimeMs > settledMs,
     isFile: stat.isFile(),
-    size: stat.size,
   };
+}
+
+/** Whether nothing has changed between two looks. */
+export function isUnchanged(before: Identity | undefined, now: Identity | undefined): boolean {
+  return (
+    before !== undefined &&
+    before.inode === now?.inode &&
+    before.size === now.size &&
+    before.modifiedAt === now.modifiedAt
+  );
 }
 
 export class ManifestIndex {
@@ -70,19 +80,19 @@ export class ManifestIndex {
     try {
       identity = identityOf(path);
       const known = this.#known.get(place);
-      if (known !== undefined && known.stamp === identity?.stamp) {
+      if (known !== undefined && isUnchanged(known.identity, identity)) {
         seen.set(place, known);
         return known;
       }
       entries = readdirSync(path, { withFileTypes: true });
     } catch {
-      return { stamp: "", folders: [], files: [] }; // gone, no folder, or not ours to read
+      return { identity: undefined, folders: [], files: [] }; // gone, no folder, or not ours to read
     }
     // Links count as what they lead to: a folder that is none has nothing in it.
     const isFolder = (entry: Dirent) => entry.isDirectory() || entry.isSymbolicLink();
     const names = (list: Dirent[]) => list.map(({ name }) => name).sort();
     const read: KnownFolder = {
-      stamp: identity?.stamp ?? "",
+      identity,
       folders: names(entries.filter(isFolder)),
       files: names(entries.filter((entry) => !isFolder(entry))),
     };

@@ -19,7 +19,7 @@ import {
   parseManifest,
   renderManifest,
 } from "./manifest.ts";
-import { identityOf, ManifestIndex } from "./manifest-index.ts";
+import { type Identity, identityOf, isUnchanged, ManifestIndex } from "./manifest-index.ts";
 import {
   displayName,
   isValidName,
@@ -48,7 +48,10 @@ export class Store extends Blobs {
   /** Files of names that were asked for; undefined for what cannot be a name. */
   readonly #files = new WeakMap<ModelName, { readonly path: string | undefined }>();
   /** Manifests that were read, by file; void when the file has changed. */
-  readonly #read = new Map<string, { readonly stamp: string; readonly found: StoredManifest }>();
+  readonly #read = new Map<
+    string,
+    { readonly identity: Identity; readonly found: StoredManifest }
+  >();
   readonly #logger: Logger;
   /** Of models that this process makes now. */
   readonly #leases = new Set<Lease>();
@@ -150,7 +153,7 @@ export class Store extends Blobs {
       return undefined;
     }
     const known = this.#read.get(file);
-    if (known?.stamp === identity.stamp) return known.found;
+    if (known !== undefined && isUnchanged(known.identity, identity)) return known.found;
     const { size, modifiedAt } = identity;
     if (size > largestManifest) {
       throw new StoreError(
@@ -167,7 +170,7 @@ export class Store extends Blobs {
     const digest = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
     const manifest = parseManifest(bytes.toString("utf8"));
     const found = { name, manifest, digest, modifiedAt };
-    if (identity.settled) this.#read.set(file, { stamp: identity.stamp, found });
+    if (identity.settled) this.#read.set(file, { identity, found });
     return found;
   }
 

@@ -1,6 +1,6 @@
 /** The HTTP application: every route in one list, and what holds for all of them. */
 import { Elysia } from "elysia";
-import { DrainingError, errorMessage, InvalidRequestError } from "../errors.ts";
+import { DrainingError, errorMessage } from "../errors.ts";
 import type { ServerDeps } from "./deps.ts";
 import { blobRoutes } from "./ollama/blobs.ts";
 import { chatRoute } from "./ollama/chat.ts";
@@ -41,7 +41,7 @@ export interface AppOptions {
 function routes(deps: ServerDeps, readiness: Readiness) {
   return (
     new Elysia({ name: "hutch", normalize: false })
-      .onError(({ error, code }) => ollamaError(deps, code, error))
+      .onError(({ error }) => ollamaError(deps, error))
       // GET /healthz /readyz /metrics
       .use(operationRoutes(deps.metrics, readiness))
       // GET /openapi.json
@@ -70,19 +70,14 @@ function routes(deps: ServerDeps, readiness: Readiness) {
 }
 
 /** What any route throws, as Ollama's API says it; bugs are logged with their stack. */
-function ollamaError(deps: ServerDeps, code: unknown, error: unknown): Response {
-  if (code === "VALIDATION") {
-    return errorResponse(new InvalidRequestError("the request has a field of a wrong type"));
-  }
-  // What a body parser throws arrives wrapped.
-  const cause = code === "PARSE" && error instanceof Error ? (error.cause ?? error) : error;
-  if (isBug(cause)) {
+function ollamaError(deps: ServerDeps, error: unknown): Response {
+  if (isBug(error)) {
     deps.logger.error("request failed", {
-      error: errorMessage(cause),
-      stack: cause instanceof Error ? cause.stack : undefined,
+      error: errorMessage(error),
+      stack: error instanceof Error ? error.stack : undefined,
     });
   }
-  return errorResponse(cause);
+  return errorResponse(error);
 }
 
 /** Whether a request is work, rather than a look at what there is. */
@@ -111,7 +106,7 @@ function placeOf(text: string, methodsOf: (path: string) => KnownPath | undefine
 
 /** Adds headers to an answer, whoever made it. */
 function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
-  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+  for (const name in headers) response.headers.set(name, headers[name] ?? "");
   return response;
 }
 
@@ -137,7 +132,7 @@ export function createApp(deps: ServerDeps, options: AppOptions): App {
   const guard = (request: Request): { refused?: Response; headers: Record<string, string> } => {
     const refused = cors.check(request);
     if (refused !== undefined) return { refused, headers: {} };
-    const headers = { ...cors.headers(request) };
+    const headers = cors.headers(request);
     const guarded = options.guardHosts ? checkHost(request) : undefined;
     return guarded === undefined ? { headers } : { refused: guarded, headers };
   };

@@ -8,7 +8,7 @@ import type { OutputReader } from "./output.ts";
 import { strictTools } from "./strict-tools.ts";
 
 export type Done = Extract<GenerateEvent, { type: "done" }>;
-type Step = Extract<GenerateEvent, { type: "text" }>;
+export type Step = Extract<GenerateEvent, { type: "text" }>;
 export type Logprobs = NonNullable<Step["logprobs"]>;
 
 /** What one step of the engine yielded; all empty where the text so far is ambiguous. */
@@ -17,8 +17,6 @@ export interface AnswerPiece {
   readonly thinking: string;
   readonly calls: readonly ParsedCall[];
   readonly logprobs: Logprobs | undefined;
-  /** Of the last piece. */
-  readonly done: Done | undefined;
   /** Of the last piece: what is wrong with the form of an answer that its length limit cut. */
   readonly broken?: string | undefined;
 }
@@ -28,17 +26,17 @@ export interface AnswerRequest extends Omit<RunRequest, "visible" | "constraint"
   readonly format: FormatPlan | undefined;
 }
 
-/** An answer while it is written. */
-export interface Answering {
+/** An answer while it is written: its events, and what each of them brings. */
+export interface Answering<Piece> {
   readonly events: AsyncIterable<GenerateEvent>;
-  /** What a step brought. */
-  text(event: Step): AnswerPiece;
-  /** The last piece. @throws FormatError instead of it, OutputParseError */
-  end(event: Done): Promise<AnswerPiece>;
+  /** What a step brings. */
+  text(event: Step): Piece;
+  /** What comes last. @throws FormatError instead of it, OutputParseError */
+  end(event: Done): Promise<NonNullable<Piece>>;
 }
 
 /**
- * Begins an answer. Its events are no pieces yet, so that a token does not go through one more generator.
+ * Begins an answer. Its events are no pieces yet, so that a token goes through no more generators.
  * @throws the engine's errors, as do the events
  */
 export async function beginAnswer(
@@ -46,7 +44,7 @@ export async function beginAnswer(
   { format, ...run }: AnswerRequest,
   reader: OutputReader,
   signal: AbortSignal,
-): Promise<Answering> {
+): Promise<Answering<AnswerPiece>> {
   const { parser, visible, thinking } = reader;
   const { model } = run.lease;
   const judge = FormatJudge.of(format, model, thinking);
@@ -55,12 +53,12 @@ export async function beginAnswer(
     events: runPrompt(deps, { ...run, visible, constraint }, signal),
     text({ text, logprobs }) {
       judge?.add(text);
-      return { ...parser.add(text, false), logprobs, done: undefined };
+      return { ...parser.add(text, false), logprobs };
     },
     async end(done) {
       const rest = parser.add("", true);
       const broken = await judge?.end(done.reason, signal);
-      return { ...rest, logprobs: undefined, done, broken };
+      return { ...rest, logprobs: undefined, broken };
     },
   };
 }

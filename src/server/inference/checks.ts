@@ -54,27 +54,27 @@ export function checkCapabilities(
   model: StoredModel,
   wishes: Wishes,
 ): Think | undefined {
-  const can = new Set(capabilitiesOf(model, deps.config.goTemplate));
-  const quoted = goQuote(wishes.raw);
+  const can = capabilitiesOf(model, deps.config.goTemplate);
+  const quoted = () => goQuote(wishes.raw);
   const asked = wishes.think;
-  if (can.has("image")) {
+  if (can.includes("image")) {
     throw new CapabilityError("image generation models are not currently supported");
   }
-  if (asked?.on && !can.has("thinking")) {
-    throw new CapabilityError(`${quoted} does not support thinking`);
+  if (asked?.on && !can.includes("thinking")) {
+    throw new CapabilityError(`${quoted()} does not support thinking`);
   }
-  if (!can.has("completion")) {
-    throw new CapabilityError(`${quoted} does not support ${wishes.chat ? "chat" : "generate"}`);
+  if (!can.includes("completion")) {
+    throw new CapabilityError(`${quoted()} does not support ${wishes.chat ? "chat" : "generate"}`);
   }
   const missing: string[] = [];
-  if (wishes.tools && !can.has("tools")) missing.push("tools");
-  if (wishes.suffix && !can.has("insert")) missing.push("insert");
+  if (wishes.tools && !can.includes("tools")) missing.push("tools");
+  if (wishes.suffix && !can.includes("insert")) missing.push("insert");
   if (missing.length > 0) {
     const full = fullName(model.name);
     throw new CapabilityError(missing.map((what) => `${full} does not support ${what}`).join("\n"));
   }
   // Thinking is on by default for models that can; of a fake nobody expects what was not asked for.
-  const byDefault = can.has("thinking") && deps.fake === undefined;
+  const byDefault = can.includes("thinking") && deps.fake === undefined;
   return asked ?? (byDefault ? { on: true, level: "medium" } : undefined);
 }
 

@@ -9,7 +9,7 @@ import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { type Answering, type AnswerPiece, beginAnswer } from "../inference/answer.ts";
+import { type Answering, type AnswerPiece, beginAnswer, type Done } from "../inference/answer.ts";
 import {
   checkCapabilities,
   checkImages,
@@ -94,23 +94,22 @@ interface LineFields {
   readonly cut?: Truncation | undefined;
 }
 
-/** One object of an answer, in Ollama's order of keys. */
+/** One object of an answer, in Ollama's order of keys; members that are undefined are left out. */
 function line(model: string, fields: LineFields, done: boolean): string {
-  const { content = "", thinking, calls = [], logprobs, final = {} } = fields;
-  const { done_reason, ...rest } = final;
+  const { content = "", thinking, calls = [], logprobs, final } = fields;
   return JSON.stringify({
     model,
     created_at: utcTime(),
     message: {
       role: "assistant",
       content,
-      ...(thinking ? { thinking } : {}),
-      ...(calls.length > 0 ? { tool_calls: calls } : {}),
+      thinking: thinking || undefined,
+      tool_calls: calls.length > 0 ? calls : undefined,
     },
     done,
-    ...(done_reason === undefined ? {} : { done_reason }),
-    ...(logprobs?.length ? { logprobs } : {}),
-    ...rest,
+    done_reason: final?.done_reason,
+    logprobs: logprobs?.length ? logprobs : undefined,
+    ...final,
   });
 }
 
@@ -142,8 +141,15 @@ interface Run {
   readonly format: FormatPlan | undefined;
 }
 
-/** @param attempt counts tries of an answer that broke its form */
-function begin(run: Run, signal: AbortSignal, attempt: number): Promise<Answering> {
+/**
+ * The answer as objects; a step that yields nothing makes none.
+ * @param attempt counts tries of an answer that broke its form
+ */
+async function begin(
+  run: Run,
+  signal: AbortSignal,
+  attempt = 0,
+): Promise<Answering<LineFields | undefined>> {
   const { deps, body, model, conversation, lease, prompt, format } = run;
   const resolved = optionsOfTry(run.resolved, attempt);
   const reader = outputReader(model, deps.config.goTemplate, {
@@ -156,52 +162,58 @@ function begin(run: Run, signal: AbortSignal, attempt: number): Promise<Answerin
   const logprobs = logprobsOf(body.logprobs, body.top_logprobs);
   const shift = body.shift ?? true;
   const wanted = { lease, resolved, prompt, shift, logprobs, wantContext: false, format };
-  return beginAnswer(deps, wanted, reader, signal);
+  const answer = await beginAnswer(deps, wanted, reader, signal);
+  let called = 0;
+  const fieldsOf = ({ content, thinking, calls, logprobs }: AnswerPiece): LineFields => {
+    const wired = wireCalls(calls, called);
+    called += wired.length;
+    return { content, thinking, calls: wired, logprobs: wireLogprobs(logprobs, body.top_logprobs) };
+  };
+  return {
+    events: answer.events,
+    text(event) {
+      const fields = fieldsOf(answer.text(event));
+      const { content, thinking, calls = [], logprobs } = fields;
+      return content || thinking || calls.length > 0 || logprobs ? fields : undefined;
+    },
+    async end(event) {
+      const piece = await answer.end(event);
+      return { ...fieldsOf(piece), ...ending(run, event, piece.broken) };
+    },
+  };
 }
 
 function ending(
   run: Run,
-  done: NonNullable<AnswerPiece["done"]>,
+  done: Done,
   broken: string | undefined,
 ): Pick<LineFields, "final" | "cut"> {
   const cut = wholeTruncation(run.prompt.truncated, done);
   const final = {
     done_reason: done.reason,
     ...metrics(done, run.since, run.lease.loadNs),
-    ...(run.extras ? extraFields(cut, done) : {}),
+    ...(run.extras ? extraFields(cut, done) : undefined),
     ...formatFields(run.format, broken, run.extras),
   };
   return { final, cut };
 }
 
-/** The answer as objects; a step that yields nothing makes none, unless it is the last. */
-async function* objects(run: Run, signal: AbortSignal, attempt = 0): AsyncGenerator<LineFields> {
-  let called = 0;
-  const answer = await begin(run, signal, attempt);
-  for await (const event of answer.events) {
-    const piece = event.type === "done" ? await answer.end(event) : answer.text(event);
-    const { content, thinking, calls, logprobs: raw, done, broken } = piece;
-    const wired = wireCalls(calls, called);
-    called += wired.length;
-    const logprobs = wireLogprobs(raw, run.body.top_logprobs);
-    if (done !== undefined) {
-      yield { content, thinking, calls: wired, logprobs, ...ending(run, done, broken) };
-    } else if (content !== "" || thinking !== "" || wired.length > 0 || logprobs) {
-      yield { content, thinking, calls: wired, logprobs };
-    }
-  }
-}
-
 async function* streamLines(run: Run, { signal }: RunScope): AsyncGenerator<string> {
-  for await (const fields of objects(run, signal)) {
-    yield line(run.body.model ?? "", fields, fields.final !== undefined);
+  const objects = await begin(run, signal);
+  for await (const event of objects.events) {
+    const last = event.type === "done";
+    const fields = last ? await objects.end(event) : objects.text(event);
+    if (fields !== undefined) yield line(run.body.model ?? "", fields, last);
   }
 }
 
 async function single(run: Run, scope: RunScope, attempt: number): Promise<Response> {
   const whole = { content: "", thinking: "", calls: [] as unknown[], logprobs: [] as unknown[] };
   let last: LineFields = {};
-  for await (const fields of objects(run, scope.signal, attempt)) {
+  const objects = await begin(run, scope.signal, attempt);
+  for await (const event of objects.events) {
+    const fields = event.type === "done" ? await objects.end(event) : objects.text(event);
+    if (fields === undefined) continue;
     whole.content += fields.content ?? "";
     whole.thinking += fields.thinking ?? "";
     whole.calls.push(...(fields.calls ?? []));
@@ -278,7 +290,8 @@ function debugAnswer(model: string, prompt: BuiltPrompt): Response {
 }
 
 export const chatRoute = (deps: ServerDeps) =>
-  new Elysia({ name: "chat" }).post("/api/chat", ({ body, request }) => chat(deps, body, request), {
-    parse: goBody("ChatRequest", ChatBody),
-    body: ChatBody,
-  });
+  new Elysia({ name: "chat" }).post(
+    "/api/chat",
+    ({ body, request }) => chat(deps, body, request),
+    goBody("ChatRequest", ChatBody),
+  );

@@ -28,7 +28,8 @@ async function copy({ store, guide }: ServerDeps, body: CopyBody): Promise<Respo
 }
 
 export const copyRoute = (deps: ServerDeps) =>
-  new Elysia({ name: "copy" }).post("/api/copy", ({ body }) => copy(deps, body), {
-    parse: goBody("CopyRequest", CopyBody),
-    body: CopyBody,
-  });
+  new Elysia({ name: "copy" }).post(
+    "/api/copy",
+    ({ body }) => copy(deps, body),
+    goBody("CopyRequest", CopyBody),
+  );

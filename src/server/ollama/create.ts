@@ -94,5 +94,5 @@ export const createRoute = (deps: ServerDeps) =>
   new Elysia({ name: "create" }).post(
     "/api/create",
     ({ body, request }) => create(deps, body, request),
-    { parse: goBody("CreateRequest", CreateBody), body: CreateBody },
+    goBody("CreateRequest", CreateBody),
   );

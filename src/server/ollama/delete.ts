@@ -22,7 +22,8 @@ function remove({ store }: ServerDeps, body: DeleteBody): Response {
 }
 
 export const deleteRoute = (deps: ServerDeps) =>
-  new Elysia({ name: "delete" }).delete("/api/delete", ({ body }) => remove(deps, body), {
-    parse: goBody("DeleteRequest", DeleteBody),
-    body: DeleteBody,
-  });
+  new Elysia({ name: "delete" }).delete(
+    "/api/delete",
+    ({ body }) => remove(deps, body),
+    goBody("DeleteRequest", DeleteBody),
+  );

@@ -146,11 +146,13 @@ async function embeddings(
 
 export const embedRoutes = (deps: ServerDeps) =>
   new Elysia({ name: "embed" })
-    .post("/api/embed", ({ body, request }) => embed(deps, body, request), {
-      parse: goBody("EmbedRequest", EmbedBody),
-      body: EmbedBody,
-    })
-    .post("/api/embeddings", ({ body, request }) => embeddings(deps, body, request), {
-      parse: goBody("EmbeddingRequest", EmbeddingsBody),
-      body: EmbeddingsBody,
-    });
+    .post(
+      "/api/embed",
+      ({ body, request }) => embed(deps, body, request),
+      goBody("EmbedRequest", EmbedBody),
+    )
+    .post(
+      "/api/embeddings",
+      ({ body, request }) => embeddings(deps, body, request),
+      goBody("EmbeddingRequest", EmbeddingsBody),
+    );

@@ -8,7 +8,7 @@ import type { ResolvedOptions } from "../../model/options.ts";
 import type { Think } from "../../model/think.ts";
 import type { Lease } from "../../scheduler/scheduler.ts";
 import type { ServerDeps } from "../deps.ts";
-import { type AnswerPiece, beginAnswer } from "../inference/answer.ts";
+import { type Answering, type AnswerPiece, beginAnswer, type Done } from "../inference/answer.ts";
 import {
   checkCapabilities,
   checkImages,
@@ -43,21 +43,31 @@ import { GenerateBody } from "./schemas.ts";
 import { type RunScope, respond, runScope } from "./streaming.ts";
 import { utcTime } from "./times.ts";
 
-/** The same object in a different key order never happens: clients compare texts. */
-function line(
-  model: string,
-  response: string,
-  rest: Record<string, unknown>,
-  done: boolean,
-): string {
-  const { thinking, ...more } = rest;
+/** What of an object differs from line to line. */
+interface LineFields {
+  readonly text?: string;
+  readonly thinking?: string;
+  readonly logprobs?: readonly unknown[] | undefined;
+  /** Of the last object. */
+  readonly final?: Readonly<Record<string, unknown>> | undefined;
+  /** Of the last object: what the whole answer left out. */
+  readonly cut?: Truncation;
+}
+
+/**
+ * The same object in a different key order never happens: clients compare texts. Members that are
+ * undefined are left out.
+ */
+function line(model: string, fields: LineFields, done = fields.final !== undefined): string {
+  const { text: response = "", thinking, logprobs, final } = fields;
   return JSON.stringify({
     model,
     created_at: utcTime(),
     response,
-    ...(thinking ? { thinking } : {}),
+    thinking: thinking || undefined,
     done,
-    ...more,
+    ...final,
+    logprobs,
   });
 }
 
@@ -110,17 +120,6 @@ function promptOf({ deps, body, model, resolved, think, lease }: Run): Promise<B
   });
 }
 
-/** What of an object differs from line to line. */
-interface LineFields {
-  readonly text: string;
-  readonly thinking: string;
-  readonly logprobs: readonly unknown[] | undefined;
-  /** Of the last object. */
-  readonly final: Readonly<Record<string, unknown>> | undefined;
-  /** Of the last object: what the whole answer left out. */
-  readonly cut: Truncation | undefined;
-}
-
 /** Calls that a built-in parser found; generate gives them no ids (output-parsing.md 4). */
 function wireCalls(calls: readonly ParsedCall[]): unknown[] {
   return calls.map(({ name, arguments: values }, index) => ({
@@ -133,12 +132,12 @@ function wireCalls(calls: readonly ParsedCall[]): unknown[] {
  * Ollama; a built-in parser's empty steps make none.
  * @param attempt counts tries of an answer that broke its form
  */
-async function* objects(
+async function begin(
   run: Run,
   prompt: BuiltPrompt,
   signal: AbortSignal,
   attempt = 0,
-): AsyncGenerator<LineFields> {
+): Promise<Answering<LineFields | undefined>> {
   const { deps, body, model, think, lease, format } = run;
   const raw = body.raw ?? false;
   const wish = { raw, think, tools: [], lastMessage: undefined, prompt: prompt.text };
@@ -154,38 +153,40 @@ async function* objects(
   };
   const calls: ParsedCall[] = [];
   const answer = await beginAnswer(deps, wanted, reader, signal);
-  for await (const event of answer.events) {
-    const piece = event.type === "done" ? await answer.end(event) : answer.text(event);
+  const fieldsOf = (piece: AnswerPiece): LineFields => {
     calls.push(...piece.calls);
-    const { content: text, thinking, done } = piece;
-    const logprobs = wireLogprobs(piece.logprobs, body.top_logprobs);
-    const cut = done === undefined ? undefined : wholeTruncation(prompt.truncated, done);
-    const final =
-      done === undefined || cut === undefined
-        ? undefined
-        : {
-            ...finalFields(run, cut, done, calls),
-            ...formatFields(format, piece.broken, run.extras),
-          };
-    const empty = text === "" && thinking === "" && logprobs === undefined;
-    if (!empty || reader.generic || final !== undefined) {
-      yield { text, thinking, logprobs, final, cut };
-    }
-  }
+    const { content: text, thinking } = piece;
+    return { text, thinking, logprobs: wireLogprobs(piece.logprobs, body.top_logprobs) };
+  };
+  return {
+    events: answer.events,
+    text(event) {
+      const fields = fieldsOf(answer.text(event));
+      const empty = !fields.text && !fields.thinking && fields.logprobs === undefined;
+      return empty && !reader.generic ? undefined : fields;
+    },
+    async end(event) {
+      const piece = await answer.end(event);
+      const fields = fieldsOf(piece);
+      const cut = wholeTruncation(prompt.truncated, event);
+      const form = formatFields(format, piece.broken, run.extras);
+      return { ...fields, final: { ...finalFields(run, cut, event, calls), ...form }, cut };
+    },
+  };
 }
 
 function finalFields(
   { since, lease, extras }: Run,
   cut: Truncation,
-  done: NonNullable<AnswerPiece["done"]>,
+  done: Done,
   calls: readonly ParsedCall[],
 ): Record<string, unknown> {
   return {
     done_reason: done.reason,
-    ...(done.context === undefined ? {} : { context: done.context }),
+    context: done.context,
     ...metrics(done, since, lease.loadNs),
-    ...(extras ? extraFields(cut, done) : {}),
-    ...(calls.length > 0 ? { tool_calls: wireCalls(calls) } : {}),
+    ...(extras ? extraFields(cut, done) : undefined),
+    tool_calls: calls.length > 0 ? wireCalls(calls) : undefined,
   };
 }
 
@@ -195,9 +196,10 @@ async function* streamLines(
   { signal }: RunScope,
 ): AsyncGenerator<string> {
   const name = run.body.model ?? "";
-  for await (const { text, thinking, logprobs, final } of objects(run, prompt, signal)) {
-    const rest = { thinking, ...final, ...(logprobs ? { logprobs } : {}) };
-    yield line(name, text, rest, final !== undefined);
+  const objects = await begin(run, prompt, signal);
+  for await (const event of objects.events) {
+    const fields = event.type === "done" ? await objects.end(event) : objects.text(event);
+    if (fields !== undefined) yield line(name, fields);
   }
 }
 
@@ -210,16 +212,19 @@ async function single(
   let text = "";
   let thinking = "";
   const logprobs: unknown[] = [];
-  let last: Partial<LineFields> = {};
-  for await (const piece of objects(run, prompt, scope.signal, attempt)) {
-    text += piece.text;
-    thinking += piece.thinking;
-    logprobs.push(...(piece.logprobs ?? []));
-    last = piece;
+  let last: LineFields = {};
+  const objects = await begin(run, prompt, scope.signal, attempt);
+  for await (const event of objects.events) {
+    const fields = event.type === "done" ? await objects.end(event) : objects.text(event);
+    if (fields === undefined) continue;
+    text += fields.text ?? "";
+    thinking += fields.thinking ?? "";
+    logprobs.push(...(fields.logprobs ?? []));
+    last = fields;
   }
-  const rest = { ...last.final, ...(logprobs.length > 0 ? { logprobs } : {}) };
-  const whole = line(run.body.model ?? "", text, { thinking, ...rest }, true);
-  return withTruncation(respond(whole), last.cut);
+  const { final, cut } = last;
+  const whole = { text, thinking, logprobs: logprobs.length > 0 ? logprobs : undefined, final };
+  return withTruncation(respond(line(run.body.model ?? "", whole, true)), cut);
 }
 
 async function generate(deps: ServerDeps, body: GenerateBody, request: Request): Promise<Response> {
@@ -232,7 +237,7 @@ async function generate(deps: ServerDeps, body: GenerateBody, request: Request):
   const prompt = body.prompt ?? "";
   if (prompt === "" && keepAlive === 0n) {
     if (model.ggufPath !== undefined) deps.scheduler.expire(model.ggufPath);
-    return respond(line(raw, "", { done_reason: "unload" }, true));
+    return respond(line(raw, { final: { done_reason: "unload" } }));
   }
   if (body.raw && (body.system || body.template || body.context?.length)) {
     throw new InvalidRequestError("raw mode does not support template, system, or context");
@@ -262,7 +267,7 @@ async function runAnswer(
   const { body, deps, lease } = unplanned;
   const name = body.model ?? "";
   try {
-    if (!body.prompt) return respond(line(name, "", { done_reason: "load" }, true));
+    if (!body.prompt) return respond(line(name, { final: { done_reason: "load" } }));
     checkImages(unplanned.lease, unplanned.model, body.images?.length ?? 0);
     const format = await planFormat(body, lease.model, scope.signal);
     const attempt = (lease: Lease) => promptOf({ ...unplanned, lease });
@@ -271,7 +276,7 @@ async function runAnswer(
     const run = { ...unplanned, format, lease: roomy.lease };
     if (body._debug_render_only) {
       const debug = { _debug_info: { rendered_template: prompt.text } };
-      return respond(line(name, "", debug, false));
+      return respond(line(name, { final: debug }, false));
     }
     const response =
       body.stream === false
@@ -294,5 +299,5 @@ export const generateRoute = (deps: ServerDeps) =>
   new Elysia({ name: "generate" }).post(
     "/api/generate",
     ({ body, request }) => generate(deps, body, request),
-    { parse: goBody("GenerateRequest", GenerateBody), body: GenerateBody },
+    goBody("GenerateRequest", GenerateBody),
   );

@@ -3,6 +3,8 @@
  * as absent, wrong types refused in Go's words. The shapes are TypeBox schemas; their `go` annotation
  * is the name of the Go type that errors speak of.
  */
+import type { Static, TSchema } from "@sinclair/typebox";
+import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
 import { InvalidRequestError } from "../../errors.ts";
 import { memberText } from "../../schema/json-text.ts";
 import { JsonText } from "../../schema/wish.ts";
@@ -105,7 +107,8 @@ function readerOf(shape: Shape): Reader {
   const read: Reader = (value, place, errors) => {
     const problem = problemOf(value, shape, place);
     if (problem === undefined) {
-      return inside(value, { ...place, struct: shape.struct ?? place.struct }, errors);
+      const { struct } = shape;
+      return inside(value, struct === undefined ? place : { struct, path: place.path }, errors);
     }
     errors.first ??= problem;
     return undefined;
@@ -170,19 +173,28 @@ function fieldsReader(fields: readonly [name: string, shape: Shape][]): Reader {
   };
 }
 
+/** What a route needs to get its body so. */
+export interface GoBody<T extends TSchema> {
+  /** Elysia's own reading makes a stream of every body first. */
+  readonly parse: "none";
+  transform(context: { readonly request: Request; body: unknown }): Promise<void>;
+  readonly body: T;
+}
+
 /**
- * A route's `parse` function: the body of a request in canonical form.
+ * The hooks of a route that gives its handler the body of a request in canonical form; they throw
+ * InvalidRequestError in Go's words.
  * @param root Go's name of the request type, for errors
- * @throws InvalidRequestError in Go's words
  */
-export function goBody(root: string, schema: unknown) {
-  const shape = schema as Shape;
+export function goBody<T extends TSchema>(root: string, schema: T): GoBody<T> {
+  const shape = schema as unknown as Shape;
   const read = readerOf({ ...shape, go: `api.${root}` });
   const kept = Object.entries(shape.properties ?? {}).filter(([, { keepsText }]) => keepsText);
-  return async ({ request }: { request: Request }): Promise<unknown> => {
-    const first = firstValue(await request.bytes());
+  let checker: TypeCheck<T> | undefined;
+  const bodyOf = (bytes: Uint8Array): Static<T> => {
+    const first = firstValue(bytes);
     if (first === undefined) throw new InvalidRequestError("missing request body");
-    if (first.value === null) return {};
+    if (first.value === null) return {} as Static<T>;
     const errors: Errors = {};
     const body = read(first.value, { struct: root, path: "" }, errors) as Record<string, unknown>;
     if (errors.first !== undefined) throw errors.first;
@@ -191,7 +203,17 @@ export function goBody(root: string, schema: unknown) {
       const text = memberText(first.text, (key) => key.toLowerCase() === name) ?? "null";
       body[name] = new JsonText(JSON.parse(text), text);
     }
-    return body;
+    // What the readers do not look at. Compiled when it is needed: there are many routes.
+    checker ??= TypeCompiler.Compile(schema);
+    if (checker.Check(body)) return body;
+    throw new InvalidRequestError("the request has a field of a wrong type");
+  };
+  return {
+    parse: "none",
+    async transform(context) {
+      context.body = bodyOf(await context.request.bytes());
+    },
+    body: schema,
   };
 }
 

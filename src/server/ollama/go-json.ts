@@ -170,10 +170,10 @@ export function firstValue(
   bytes: Uint8Array,
 ): { readonly value: unknown; readonly text: string } | undefined {
   const text = decoder.decode(bytes);
-  if (/^[ \t\r\n]*$/.test(text)) return undefined;
   try {
     return { value: JSON.parse(text), text };
   } catch {
+    if (/^[ \t\r\n]*$/.test(text)) return undefined;
     // More than one value, or a broken one: find out which.
     const first = decoder.decode(bytes.subarray(0, new Scanner(bytes).end()));
     return { value: JSON.parse(first), text: first };

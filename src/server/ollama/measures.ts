@@ -5,15 +5,18 @@ import type { FormatPlan } from "../inference/format.ts";
 import type { Truncation } from "../inference/prompt.ts";
 
 /** Metrics of the final object, zero ones left out, in Ollama's order (api.md 5). */
-export function metrics(done: Done, since: number, loadNs: number): Record<string, number> {
-  const { promptTokens, promptNs, evalTokens, evalNs } = done;
+export function metrics(
+  { promptTokens, promptNs, evalTokens, evalNs }: Done,
+  since: number,
+  loadNs: number,
+): Record<string, number | undefined> {
   return {
     total_duration: Math.max(1, Math.round((performance.now() - since) * 1e6)),
-    ...(loadNs > 0 ? { load_duration: loadNs } : {}),
-    ...(promptTokens > 0 ? { prompt_eval_count: promptTokens } : {}),
-    ...(promptNs > 0 ? { prompt_eval_duration: promptNs } : {}),
-    ...(evalTokens > 0 ? { eval_count: evalTokens } : {}),
-    ...(evalNs > 0 ? { eval_duration: evalNs } : {}),
+    load_duration: loadNs || undefined,
+    prompt_eval_count: promptTokens || undefined,
+    prompt_eval_duration: promptNs || undefined,
+    eval_count: evalTokens || undefined,
+    eval_duration: evalNs || undefined,
   };
 }
 

@@ -40,7 +40,8 @@ async function show(deps: ServerDeps, body: ShowBody, request: Request): Promise
 }
 
 export const showRoute = (deps: ServerDeps) =>
-  new Elysia({ name: "show" }).post("/api/show", ({ body, request }) => show(deps, body, request), {
-    parse: goBody("ShowRequest", ShowBody),
-    body: ShowBody,
-  });
+  new Elysia({ name: "show" }).post(
+    "/api/show",
+    ({ body, request }) => show(deps, body, request),
+    goBody("ShowRequest", ShowBody),
+  );

@@ -100,11 +100,13 @@ async function* notRetrieved(error: Error): AsyncGenerator<TransferStatus> {
 
 export const transferRoutes = (deps: ServerDeps) =>
   new Elysia({ name: "transfer" })
-    .post("/api/pull", ({ body, request }) => pull(deps, body, request), {
-      parse: goBody("PullRequest", TransferBody),
-      body: TransferBody,
-    })
-    .post("/api/push", ({ body, request }) => push(deps, body, request), {
-      parse: goBody("PushRequest", TransferBody),
-      body: TransferBody,
-    });
+    .post(
+      "/api/pull",
+      ({ body, request }) => pull(deps, body, request),
+      goBody("PullRequest", TransferBody),
+    )
+    .post(
+      "/api/push",
+      ({ body, request }) => push(deps, body, request),
+      goBody("PushRequest", TransferBody),
+    );

@@ -21,17 +21,16 @@ const CompletionsBody = t.Object({ messages: t.Optional(t.Array(t.Any(), { go: "
 
 export const plannedRoutes = () =>
   new Elysia({ name: "openai" })
-    .onError(({ code, error }) => {
-      const cause = code === "PARSE" && error instanceof Error ? error.cause : error;
-      return cause instanceof InvalidRequestError ? openaiError(400, cause.message) : undefined;
-    })
+    .onError(({ error }) =>
+      error instanceof InvalidRequestError ? openaiError(400, error.message) : undefined,
+    )
     .post(
       "/v1/chat/completions",
       ({ body }) =>
         (body.messages ?? []).length === 0
           ? openaiError(400, "[] is too short - 'messages'")
           : absent(),
-      { parse: goBody("ChatCompletionRequest", CompletionsBody), body: CompletionsBody },
+      goBody("ChatCompletionRequest", CompletionsBody),
     )
     .post("/v1/completions", absent, { parse: "none" })
     .post("/v1/embeddings", absent, { parse: "none" })

@@ -51,7 +51,7 @@ export interface CorsPolicy {
   /** A refusal or preflight answer, or undefined when the request goes on. */
   check(request: Request): Response | undefined;
   /** Headers that the answer of an allowed cross-origin request carries. */
-  headers(request: Request): Readonly<Record<string, string>>;
+  headers(request: Request): Record<string, string>;
 }
 
 /** @throws ConfigError for an origin that can match nothing */
