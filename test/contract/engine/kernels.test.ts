@@ -77,7 +77,10 @@ function openProduct() {
       ],
       returns: "bool",
     },
+    ggml_cpu_init: { args: [], returns: "void" },
   });
+  // On a newer CPU another library was loaded, and this one's tables are still empty.
+  symbols.ggml_cpu_init();
   return symbols.llamafile_sgemm;
 }
 
