@@ -25,6 +25,9 @@ if(NOT APPLE)
   set(GGML_BLAS OFF CACHE BOOL "" FORCE)
 endif()
 
+# Nor would NCCL, which only several GPUs of CUDA have a use for.
+set(GGML_CUDA_NCCL OFF CACHE BOOL "" FORCE)
+
 # Downloads, video and TLS are not llama.cpp's job here.
 set(LLAMA_OPENSSL OFF CACHE BOOL "" FORCE)
 set(LLAMA_SUBPROCESS OFF CACHE BOOL "" FORCE)

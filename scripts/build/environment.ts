@@ -13,6 +13,8 @@ export interface BuildEnvironment {
   readonly cxx: string | undefined;
   /** Flags that CMake takes from the environment when it configures; part of every key. */
   readonly compilerFlags: Readonly<Record<"CFLAGS" | "CXXFLAGS" | "LDFLAGS", string>>;
+  /** GPUs that the CUDA backend is compiled for, as CMake's variable names them (`CUDAARCHS`); undefined = ggml's choice. */
+  readonly cudaArchitectures: string | undefined;
   /** Flags that cargo takes from the environment (`RUSTFLAGS`); part of the keys of what it compiles. */
   readonly rustFlags: string;
   /** For child processes: without git's variables, which would point git at another repository. */
@@ -43,6 +45,7 @@ export function readBuildEnvironment(
       CXXFLAGS: given("CXXFLAGS") ?? "",
       LDFLAGS: given("LDFLAGS") ?? "",
     },
+    cudaArchitectures: given("CUDAARCHS"),
     rustFlags: given("RUSTFLAGS") ?? "",
     childEnv,
   };

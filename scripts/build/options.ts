@@ -40,7 +40,8 @@ Usage: bun build.ts [flags]
 
 Variables: HUTCH_BUILD_CACHE (default ~/.cache/hutch-build), HUTCH_LLAMA_SOURCE (a source tree to
 build instead of the pinned one), HUTCH_SIGNING_KEY (file with the key that signs a release), CC, CXX,
-CFLAGS, CXXFLAGS, LDFLAGS. See docs/building.md.
+CFLAGS, CXXFLAGS, LDFLAGS, CUDAARCHS (GPUs that the CUDA backend is for, like 90-real; default: all
+that ggml names). See docs/building.md.
 `;
 
 /** @throws BuildError naming the flag that is unknown or has an unusable value. */

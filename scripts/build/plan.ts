@@ -36,6 +36,7 @@ function cmakeFlags(
   dev: boolean,
   gpus: readonly GpuKind[],
   source: Pick<Source, "version" | "commit">,
+  cudaArchitectures: string | undefined,
 ): Record<string, string> {
   const onOff = (value: boolean): string => (value ? "ON" : "OFF");
   return {
@@ -43,6 +44,9 @@ function cmakeFlags(
     GGML_CPU_ALL_VARIANTS: onOff(!dev && allVariantsKnown()),
     HUTCH_STRIP: onOff(!dev),
     GGML_CUDA: onOff(gpus.includes("cuda")),
+    ...(gpus.includes("cuda") && cudaArchitectures !== undefined
+      ? { CMAKE_CUDA_ARCHITECTURES: cudaArchitectures }
+      : {}),
     GGML_VULKAN: onOff(gpus.includes("vulkan")),
     GGML_METAL: onOff(gpus.includes("metal")),
     GGML_HIP: onOff(gpus.includes("hip")),
@@ -65,7 +69,7 @@ export function makePlan(
   environment: BuildEnvironment,
   ffiFolder: string,
 ): Plan {
-  const flags = cmakeFlags(options.dev, gpus, source);
+  const flags = cmakeFlags(options.dev, gpus, source, environment.cudaArchitectures);
   const { rust: rustCompiler, ...cxxToolchain } = toolchain;
   const buildKey = shortHash({
     cacheSchema,

@@ -80,6 +80,14 @@ test.each([
   expect(plan(change).buildKey).not.toBe(plan().buildKey);
 });
 
+test("CUDAARCHS says what the CUDA backend is for, and nothing where that is not built", () => {
+  const env = { CUDAARCHS: "90-real" };
+  const gpus = ["cuda"] as const;
+  expect(plan({ gpus, env }).flags.CMAKE_CUDA_ARCHITECTURES).toBe("90-real");
+  expect(plan({ gpus, env }).buildKey).not.toBe(plan({ gpus }).buildKey);
+  expect(plan({ env })).toEqual(plan());
+});
+
 test("a changed file of the same source tree compiles in the same folder", () => {
   const changed = plan({ source: { content: "changed" } });
   expect(changed.buildKey).toBe(plan().buildKey);
