@@ -1,8 +1,9 @@
 /**
  * Makes a model to measure with: a llama of about 110 million seeded random weights in Q8_0, with the
  * vocabulary of Llama 2 from the vendored llama.cpp tree. Its text is nonsense, its speed is that of
- * any model of this shape, and it never ends by itself: `bun bench/model.ts OUT.gguf [--small]
- * [--f16] [--embeds] [--chain] [--vocab FILE]`; `--small` is one of 15 million, `--f16` one to quantise,
+ * any model of this shape, and it never ends by itself: `bun bench/model.ts OUT.gguf [--small | --large]
+ * [--f16] [--embeds] [--chain] [--vocab FILE]`; `--small` is one of 15 million, `--large` one of a thousand
+ * million for GPUs, `--f16` one to quantise,
  * `--embeds` one that makes embeddings (the mean of its tokens), `--chain` one that lets every word be
  * followed by the next of the vocabulary, so that its own past, and others of its kind, foretell it.
  */
@@ -15,6 +16,7 @@ const { values, positionals } = parseArgs({
   options: {
     vocab: { type: "string" },
     small: { type: "boolean" },
+    large: { type: "boolean" },
     f16: { type: "boolean" },
     embeds: { type: "boolean" },
     chain: { type: "boolean" },
@@ -23,7 +25,9 @@ const { values, positionals } = parseArgs({
 });
 const shape = values.small
   ? { width: 288, layers: 6, heads: 6, headsKv: 6, inner: 768, context: 2048 }
-  : { width: 768, layers: 12, heads: 12, headsKv: 4, inner: 2048, context: 8192 };
+  : values.large
+    ? { width: 2048, layers: 22, heads: 32, headsKv: 4, inner: 5632, context: 8192 }
+    : { width: 768, layers: 12, heads: 12, headsKv: 4, inner: 2048, context: 8192 };
 const endToken = 2;
 /** Of matrices: number of the type, of the file type, and bytes of 32 weights. */
 const format = values.f16
@@ -190,7 +194,7 @@ function vocabularyFile(): string {
 const [output] = positionals;
 if (output === undefined) {
   console.error(
-    "usage: bun bench/model.ts OUT.gguf [--small] [--f16 | --embeds | --chain] [--vocab FILE.gguf]",
+    "usage: bun bench/model.ts OUT.gguf [--small | --large] [--f16 | --embeds | --chain] [--vocab FILE.gguf]",
   );
   process.exit(2);
 }
