@@ -19,7 +19,7 @@
 #define HUTCH_API __attribute__((visibility("default")))
 #endif
 
-#define HUTCH_ABI_VERSION 6
+#define HUTCH_ABI_VERSION 7
 
 #ifdef __cplusplus
 extern "C" {
@@ -58,7 +58,7 @@ enum hutch_fact {
   HUTCH_FACT_SOUND = 19,        /* the projector reads sound */
   HUTCH_FACT_THREADS = 20,        /* threads that it was loaded with */
   HUTCH_FACT_DRAFTS = 21,         /* a draft model is loaded */
-  HUTCH_FACT_INTERRUPTIBLE = 22, /* steps can be interrupted: signals are listened to, the memory, if any, can forget a part */
+  HUTCH_FACT_INTERRUPTIBLE = 22, /* steps can be interrupted: signals are listened to, no GPU is used, the memory, if any, can forget a part */
   HUTCH_FACT_MADE_FOR = 23,       /* sequences that the context is made for: fewer than early_slots where the system refuses */
 };
 
@@ -91,8 +91,15 @@ HUTCH_API int32_t hutch_die_with_parent(int32_t parent);
  * else. Steps that end within `grace_ms` of it are let be. INVALID on systems without such signals. */
 HUTCH_API int32_t hutch_interrupt_init(int32_t grace_ms);
 
-/* Loads the ggml backends found in `folder` and starts llama.cpp. Once per process, first. */
-HUTCH_API int32_t hutch_init(const char *folder);
+/* Loads the ggml backends found in `folder` and starts llama.cpp. Once per process, first. Without `gpus` the
+ * process sees none and takes nothing of their memory. */
+HUTCH_API int32_t hutch_init(const char *folder, bool gpus);
+
+/* 1 when a backend sees a GPU, else 0. */
+HUTCH_API int32_t hutch_has_gpu(void);
+
+/* Loads one backend; the log says why not. ERROR when it cannot be loaded. */
+HUTCH_API int32_t hutch_backend_load(const char *path);
 
 /* Physical cores of the machine, at least 1. */
 HUTCH_API int32_t hutch_physical_cores(void);
@@ -134,6 +141,9 @@ HUTCH_API void hutch_model_free(hutch_model *model);
 
 /* A fact by `hutch_fact`; INVALID (as a number) for an unknown one. */
 HUTCH_API int64_t hutch_model_fact(const hutch_model *model, int32_t fact);
+
+/* Names of the GPUs that the model uses, one a line. Returns the bytes written, at most `size`, no final 0. */
+HUTCH_API int32_t hutch_model_gpus(const hutch_model *model, char *buffer, int32_t size);
 
 /* The model's Jinja chat template. Returns its length in bytes, -1 when there is none; copies up to
  * `size` bytes, no final 0. */

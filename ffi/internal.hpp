@@ -53,6 +53,29 @@ bool interrupts();
 // Signals that came are heard now.
 void forget_interrupts();
 
+// From now on this process sees no GPU; before backends are loaded.
+void hide_gpus();
+
+// Whether a backend sees a GPU.
+bool has_gpu();
+
+// Whether a loaded model uses GPUs.
+bool on_gpu(const llama_model * model);
+
+// Whether a GPU that a model uses has less memory left than its backend may want for a step.
+bool gpus_are_full(const llama_model * model);
+
+// What of a model goes to which GPU. To be kept until the model is loaded.
+struct device_plan {
+    llama_model_params                            params;
+    ggml_backend_dev_t                            nobody[1] = { nullptr };
+    std::vector<float>                            split;
+    std::vector<llama_model_tensor_buft_override> overrides;
+    // With no layers on GPUs none is used; with a negative number as many layers as the free memory of the
+    // GPUs holds with a context like this.
+    void fit(const char * path, llama_context_params context);
+};
+
 // From now on a buffer of the CPU takes memory where it is written, not where it is cleared (memory.cpp).
 void take_memory_late();
 
@@ -129,6 +152,7 @@ struct hutch_model {
     bool                 unified = false;
     bool                 pooled  = false;
     bool                 causal  = true;
+    bool                 on_gpu  = false; // its steps cannot be interrupted
     bool                 whole   = false; // an embedding needs its text in one batch
     int64_t              slots   = 1; // sequences in use; the context may be made for more
     int64_t              early   = 0; // up to so many no second context is made

@@ -190,7 +190,13 @@ void fit_context(hutch_model & loaded, const hutch_params & params, int64_t sequ
 
 model_ptr load(const char * path, const hutch_params & params) {
     model_ptr loaded(new hutch_model());
-    loaded->model = llama_model_load_from_file(path, params.model);
+    hutch::device_plan plan;
+    plan.params = params.model;
+    llama_context_params expected = params.context;
+    expected.n_ctx     = static_cast<uint32_t>(params.context_length * params.slots);
+    expected.n_seq_max = static_cast<uint32_t>(params.slots);
+    plan.fit(path, expected);
+    loaded->model = llama_model_load_from_file(path, plan.params);
     if (loaded->model == nullptr) {
         throw std::runtime_error("unable to load model");
     }
@@ -219,6 +225,7 @@ model_ptr load(const char * path, const hutch_params & params) {
     if (loaded->context == nullptr) {
         throw std::runtime_error("unable to create the context");
     }
+    loaded->on_gpu  = hutch::on_gpu(loaded->model);
     loaded->slots   = params.slots;
     loaded->unified = context.kv_unified;
     loaded->pooled  = llama_pooling_type(loaded->context) != LLAMA_POOLING_TYPE_NONE;
@@ -322,7 +329,7 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_SOUND: return model->projector && hutch::reads_sound(*model->projector) ? 1 : 0;
         case HUTCH_FACT_THREADS: return model->context_params.n_threads;
         case HUTCH_FACT_DRAFTS: return model->draft ? 1 : 0;
-        case HUTCH_FACT_INTERRUPTIBLE: return hutch::interrupts() && (memory == nullptr || hutch_model_fact(model, HUTCH_FACT_CAN_TRIM) == 1) ? 1 : 0;
+        case HUTCH_FACT_INTERRUPTIBLE: return hutch::interrupts() && !model->on_gpu && (memory == nullptr || hutch_model_fact(model, HUTCH_FACT_CAN_TRIM) == 1) ? 1 : 0;
         case HUTCH_FACT_MADE_FOR: return llama_n_seq_max(model->context);
         default: return HUTCH_STATUS_INVALID;
     }

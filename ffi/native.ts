@@ -108,11 +108,22 @@ export class Native {
 
   /**
    * @param folder folder with the libraries
+   * @param gpus whether this process may use GPUs; only one that runs a model has a use for them
    * @throws EngineError when the library or every backend fails to load
    */
-  constructor(folder: string) {
+  constructor(folder: string, gpus = false) {
     this.#lib = openLibrary(folder).symbols;
-    this.#check(this.#lib.hutch_init(cString(folder)), "start the engine");
+    this.#check(this.#lib.hutch_init(cString(folder), gpus), "start the engine");
+  }
+
+  /** Whether a backend sees a GPU. */
+  hasGpu(): boolean {
+    return this.#lib.hutch_has_gpu() === 1;
+  }
+
+  /** Loads one backend; false when it cannot be, and the log says why. */
+  loadBackend(path: string): boolean {
+    return this.#lib.hutch_backend_load(cString(path)) === status.ok;
   }
 
   /** @throws EngineError when the parent has ended already */
@@ -287,6 +298,13 @@ export class NativeModel {
     const buffer = new Uint8Array(length);
     if (length > 0) this.#lib.hutch_model_template(this.#model, buffer, length);
     return decoder.decode(buffer);
+  }
+
+  /** Names of the GPUs that the model uses. */
+  gpus(): string[] {
+    const buffer = new Uint8Array(4096);
+    const length = this.#lib.hutch_model_gpus(this.#model, buffer, buffer.length);
+    return length <= 0 ? [] : decoder.decode(buffer.subarray(0, length)).split("\n");
   }
 
   /** Why the draft model is not used, undefined when it is or there is none. */

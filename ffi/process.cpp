@@ -7,6 +7,7 @@
 #include "mtmd-helper.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -25,6 +26,7 @@ std::string last_error;
 std::mutex  log_mutex; // guards log_ring: ggml logs from its own threads
 std::string log_ring;
 bool        log_goes_on = false; // the last line was kept; also guarded
+bool        log_is_kept = true;  // also guarded
 
 void log_line(ggml_log_level level, const char * text, void *) {
     if (level == GGML_LOG_LEVEL_DEBUG || text == nullptr) {
@@ -32,14 +34,24 @@ void log_line(ggml_log_level level, const char * text, void *) {
     }
     hutch::note_quantize_log(text);
     std::lock_guard<std::mutex> lock(log_mutex);
+    if (!log_is_kept) {
+        return;
+    }
     log_goes_on = level == GGML_LOG_LEVEL_ERROR || (level == GGML_LOG_LEVEL_CONT && log_goes_on);
     if (!log_goes_on) {
         return;
     }
     log_ring += text;
+    // Who aborts cannot be asked for its log: the parent keeps the end of this.
+    std::fputs(text, stderr);
     if (log_ring.size() > log_limit) {
         log_ring.erase(0, log_ring.size() - log_limit);
     }
+}
+
+void keep_log(bool kept) {
+    std::lock_guard<std::mutex> lock(log_mutex);
+    log_is_kept = kept;
 }
 
 // The kernels in the CPU backend ask this of their first product; HUTCH_KERNELS=0 leaves all to ggml.
@@ -105,13 +117,19 @@ int32_t hutch_die_with_parent(int32_t parent) {
     return HUTCH_STATUS_OK;
 }
 
-int32_t hutch_init(const char * folder) {
+int32_t hutch_init(const char * folder, bool gpus) {
     return hutch::guarded([&] {
+        if (!gpus) {
+            hutch::hide_gpus();
+        }
         llama_log_set(log_line, nullptr);
         mtmd_helper_log_set(log_line, nullptr);
         common_log_pause(common_log_main()); // llama-common writes to stderr by itself
         use_kernels();
+        // That a backend sees no GPU is no error where it was hidden.
+        keep_log(gpus);
         ggml_backend_load_all_from_path(folder);
+        keep_log(true);
         if (ggml_backend_dev_count() == 0) {
             return hutch::fail(HUTCH_STATUS_ERROR, std::string("no compute backend could be loaded from ") + folder);
         }

@@ -144,7 +144,7 @@ int32_t hutch_model_set_slots(hutch_model * model, int32_t slots) {
         params.n_ctx     = llama_n_ctx_seq(model->context) * static_cast<uint32_t>(slots);
         params.n_seq_max = static_cast<uint32_t>(slots);
         context_ptr next(llama_init_from_model(model->model, params));
-        if (next == nullptr) {
+        if (next == nullptr || (model->on_gpu && hutch::gpus_are_full(model->model))) {
             return hutch::fail(HUTCH_STATUS_NO_MEMORY, "unable to create the larger context");
         }
         if (!model->adapters.empty()) {

@@ -5,7 +5,7 @@
 import type { FFIFunction } from "bun:ffi";
 
 /** Version of the ABI that this table describes; the library must report the same. */
-export const abiVersion = 6;
+export const abiVersion = 7;
 
 export const symbols = {
   // int32_t hutch_abi_version(void)
@@ -18,8 +18,12 @@ export const symbols = {
   hutch_die_with_parent: { args: ["i32"], returns: "i32" },
   // int32_t hutch_interrupt_init(int32_t grace_ms)
   hutch_interrupt_init: { args: ["i32"], returns: "i32" },
-  // int32_t hutch_init(const char *folder)
-  hutch_init: { args: ["ptr"], returns: "i32" },
+  // int32_t hutch_init(const char *folder, bool gpus)
+  hutch_init: { args: ["ptr", "bool"], returns: "i32" },
+  // int32_t hutch_has_gpu(void)
+  hutch_has_gpu: { args: [], returns: "i32" },
+  // int32_t hutch_backend_load(const char *path)
+  hutch_backend_load: { args: ["ptr"], returns: "i32" },
   // int32_t hutch_physical_cores(void)
   hutch_physical_cores: { args: [], returns: "i32" },
   // int64_t hutch_echo(int64_t value)
@@ -44,6 +48,8 @@ export const symbols = {
   hutch_model_free: { args: ["ptr"], returns: "void" },
   // int64_t hutch_model_fact(const hutch_model *model, int32_t fact)
   hutch_model_fact: { args: ["ptr", "i32"], returns: "i64" },
+  // int32_t hutch_model_gpus(const hutch_model *model, char *buffer, int32_t size)
+  hutch_model_gpus: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_model_template(const hutch_model *model, char *buffer, int32_t size)
   hutch_model_template: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   // int32_t hutch_model_draft_problem(const hutch_model *model, char *buffer, int32_t size)

@@ -28,7 +28,7 @@ export function lastWords(stderr: string): string {
   const own = (report === null ? stderr : stderr.slice(0, report.index)).trim();
   const lines = own.split("\n").filter(Boolean);
   const ends = lines.filter((line) =>
-    /GGML_ASSERT|GGML_ABORT|terminate called|what\(\):/.test(line),
+    /GGML_ASSERT|GGML_ABORT|terminate called|what\(\):|(?:CUDA|ROCm) error: /.test(line),
   );
   return (ends.length > 0 ? ends : lines).slice(-3).join("; ");
 }

@@ -53,7 +53,7 @@ export const variables = {
     ...server,
     kind: "count",
     fallback: "0",
-    help: "Context length in tokens when neither model nor request sets it (0: 4096, more with much GPU memory)",
+    help: "Context length in tokens when neither model nor request sets it (0: 4096)",
   },
   NUM_PARALLEL: {
     ...server,
@@ -65,7 +65,7 @@ export const variables = {
     ...server,
     kind: "count",
     fallback: "0",
-    help: "Most models loaded at once (0: 3 per GPU, 3 on a CPU)",
+    help: "Most models loaded at once (0: 3)",
   },
   MEMORY: {
     ...own,
@@ -116,7 +116,7 @@ export const variables = {
     ...server,
     kind: "bytes",
     fallback: "0",
-    help: "Taken for Ollama's sake, without effect: choose the layers on a GPU by num_gpu",
+    help: "Taken for Ollama's sake, without effect: 1 GiB of every GPU is left free, num_gpu chooses the layers",
   },
   SCHED_SPREAD: {
     ...server,

@@ -117,7 +117,8 @@ export class Child implements LoadedModel {
     return this.#info;
   }
 
-  async load(spec: LoadSpec, since: number): Promise<void> {
+  /** @param gpuProblem why it is loaded without a GPU, when it was tried with one before */
+  async load(spec: LoadSpec, since: number, gpuProblem?: string): Promise<void> {
     this.#since = since;
     this.#vocabularyOnly = spec.vocabularyOnly ?? false;
     this.#send({
@@ -135,7 +136,8 @@ export class Child implements LoadedModel {
       this.#process.kill("SIGKILL");
     });
     try {
-      this.#info = await this.#ready.promise;
+      const info = await this.#ready.promise;
+      this.#info = gpuProblem === undefined ? info : { ...info, gpuProblem };
     } finally {
       loading.stop();
     }

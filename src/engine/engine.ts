@@ -65,6 +65,10 @@ export interface LoadedModelInfo {
   readonly drafts?: readonly DraftWish["kind"][];
   /** Why the draft model of the load is not used. */
   readonly draftProblem?: string;
+  /** Names of the GPUs that are used; absent = none. */
+  readonly gpus?: readonly string[];
+  /** Why no GPU is used although a backend for one is installed. */
+  readonly gpuProblem?: string;
   /** Tokens that mean something to the model rather than being text, with their texts. */
   readonly specialTokens: readonly SpecialToken[];
   /** The GGUF's Jinja chat template; undefined when it has none. */

@@ -2,6 +2,8 @@
  * The engine on libllama: every model lives in a child process of this executable, so that an abort
  * in native code costs that model's requests and nothing else.
  */
+
+import { EngineCrashedError } from "../errors.ts";
 import { Checker, vocabularySpec } from "./checker.ts";
 import { Child, type ProcessEngineOptions } from "./child.ts";
 import type { Engine, LoadedModel, LoadSpec } from "./engine.ts";
@@ -17,15 +19,31 @@ export class ProcessEngine implements Engine {
   }
 
   async load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel> {
-    signal.throwIfAborted();
     const since = performance.now();
+    try {
+      return await this.#start(spec, signal, since);
+    } catch (error) {
+      // A GPU's driver ends the process when other programs have left it too little memory, for one.
+      if (!(error instanceof EngineCrashedError) || !mayUseGpu(spec)) throw error;
+      return await this.#start({ ...spec, gpuLayers: 0 }, signal, since, error.message);
+    }
+  }
+
+  /** @param gpuProblem why it is loaded without a GPU */
+  async #start(
+    spec: LoadSpec,
+    signal: AbortSignal,
+    since: number,
+    gpuProblem?: string,
+  ): Promise<LoadedModel> {
+    signal.throwIfAborted();
     const checker = new Checker(() => this.load(vocabularySpec(spec.path), never));
     const child = new Child(this.#options, checker, () => this.#children.delete(child));
     this.#children.add(child);
     const abort = () => void child[Symbol.asyncDispose]();
     signal.addEventListener("abort", abort, { once: true });
     try {
-      await child.load(spec, since);
+      await child.load(spec, since, gpuProblem);
       signal.throwIfAborted();
       return child;
     } catch (error) {
@@ -40,6 +58,11 @@ export class ProcessEngine implements Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#children].map((child) => child[Symbol.asyncDispose]()));
   }
+}
+
+/** Whether a load uses GPUs if there are any; what grows in place is known to have none. */
+function mayUseGpu({ gpuLayers, inPlace, vocabularyOnly }: LoadSpec): boolean {
+  return gpuLayers < 0 && !inPlace && !vocabularyOnly;
 }
 
 const never = new AbortController().signal;

@@ -219,6 +219,8 @@ export const Report = t.Union([
       canShift: t.Boolean(),
       drafts: t.Optional(t.Array(DraftKind)),
       draftProblem: t.Optional(t.String()),
+      gpus: t.Optional(t.Array(t.String())),
+      gpuProblem: t.Optional(t.String()),
       specialTokens: t.Array(
         t.Object({ id: t.Integer(), text: t.String(), added: t.Optional(t.Boolean()) }),
       ),

@@ -16,16 +16,18 @@ export type MemoryLimit =
 export interface Holding {
   /** With all slots, while it grows. */
   readonly peak: number;
-  /** At present. */
+  /** At present, those on GPUs not counted. */
   readonly now: number;
+  /** On GPUs: the machine has those besides. */
+  readonly gpu: number;
 }
 
 /** Bytes left for one more model. Loaded ones may grow: all that they may still take is theirs. */
 export function roomFor(limit: MemoryLimit, others: readonly Holding[]): number {
-  const promised = others.reduce((sum, { peak }) => sum + peak, 0);
-  if (limit.kind === "promised") return limit.bytes - promised;
-  const growth = others.reduce((sum, { peak, now }) => sum + Math.max(0, peak - now), 0);
-  return Math.min(limit.total - promised, limit.available - growth);
+  const sumOf = (bytes: (of: Holding) => number) => others.reduce((sum, of) => sum + bytes(of), 0);
+  if (limit.kind === "promised") return limit.bytes - sumOf(({ peak }) => peak);
+  const growth = sumOf(({ peak, now, gpu }) => Math.max(0, peak - gpu - now));
+  return Math.min(limit.total - sumOf(({ peak, gpu }) => peak - gpu), limit.available - growth);
 }
 
 export type Admission =

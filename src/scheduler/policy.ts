@@ -5,7 +5,7 @@
  */
 import type { LoadSpec } from "../engine/engine.ts";
 
-/** Models on one machine without a GPU when MAX_LOADED_MODELS says nothing (scheduler.md 4). */
+/** Models on one machine when MAX_LOADED_MODELS says nothing (scheduler.md 4). */
 const defaultMaxLoaded = 3;
 
 /** Keep-alive is for ever from here on; Go's longest duration, about 292 years. */

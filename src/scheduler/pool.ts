@@ -362,9 +362,12 @@ class Pool implements Scheduler {
     );
     this.#runners.set(spec.path, runner);
     void model.ended.then((reason) => this.#died(runner, reason));
-    const { draftProblem } = model.info;
+    const { draftProblem, gpuProblem, gpus } = model.info;
     if (draftProblem !== undefined) {
       this.#logger.warn("the draft model is not used", { name, reason: draftProblem });
+    }
+    if (gpuProblem !== undefined) {
+      this.#logger.warn("no GPU is used", { name, reason: gpuProblem });
     }
     this.#events?.loaded(name, model.info.loadNs / 1e9);
     this.#logger.info("model loaded", {
@@ -372,6 +375,7 @@ class Pool implements Scheduler {
       context: model.info.contextLength,
       slots: model.info.slots,
       milliseconds: Math.round(model.info.loadNs / 1e6),
+      gpus: gpus?.join(", "),
     });
     return runner;
   }

@@ -146,9 +146,10 @@ export class Runner implements LoadedState {
   }
 
   holding(): Holding {
-    const { total } = this.model.info.memory;
+    const { total, gpu } = this.model.info.memory;
+    const host = total - gpu;
     // Cells that hold nothing are counted, but not taken yet.
-    return { peak: this.peak, now: Math.min(total, this.model.residentBytes() ?? total) };
+    return { peak: this.peak, now: Math.min(host, this.model.residentBytes() ?? host), gpu };
   }
 
   row(): RunningModel {

@@ -1,6 +1,6 @@
 /**
  * A runner that misbehaves as its argument says, for tests of the parent: `silent` loads and never
- * answers, `deaf` never says that it is ready, `exit` ends, `third` begins with the first of three requests
+ * answers, `deaf` never says that it is ready, `gpu` aborts when it is to load a model with a GPU, `exit` ends, `third` begins with the first of three requests
  * and ends, `noise` writes bytes that are no messages into the channel, `garbage` answers what is no report, the one of the number that follows.
  */
 import { writeSync } from "node:fs";
@@ -43,6 +43,13 @@ const garbage: readonly ((id: number) => unknown)[] = [
   (id) => new Uint8Array(id + 1),
 ];
 
+/** As ggml ends the process when a driver fails. */
+function abort(): never {
+  writeSync(2, "CUDA error: out of memory\n  current device: 0\nggml-cuda.cu:108: CUDA error\n");
+  process.kill(process.pid, "SIGABRT");
+  throw new Error("the signal has not come");
+}
+
 const ids: number[] = [];
 
 function third(id: number): void {
@@ -64,6 +71,7 @@ if (import.meta.main) {
   process.on("message", (carried: unknown) => {
     const message = decodeMessage(carried) as Command;
     if (message.type === "load") {
+      if (how === "gpu" && message.spec.gpuLayers !== 0) abort();
       if (how !== "deaf") process.send?.(ready);
     } else if (how === "exit") process.exit(7);
     else if (how === "third") third("id" in message ? message.id : 0);

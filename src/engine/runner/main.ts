@@ -3,6 +3,7 @@
  * does. Imports only what it needs, because its start counts into every cold request.
  */
 import { type Stats, statSync } from "node:fs";
+import { gpuProblem } from "../../../ffi/gpu-backends.ts";
 import { facts, Native, type NativeModel } from "../../../ffi/native.ts";
 import { libraryFolder } from "../../../ffi/unpack.ts";
 import pin from "../../../vendor/llama.cpp/pin.json" with { type: "json" };
@@ -69,7 +70,13 @@ function slotsOf(model: NativeModel, { inPlace, contextLength, slots }: LoadSpec
   return inPlace && made < slotsAtOnce(contextLength, slots) ? made : slots;
 }
 
-function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: LoadSpec): Report {
+function readyReport(
+  model: NativeModel,
+  vocabulary: NativeVocabulary,
+  spec: LoadSpec,
+  problem: string | undefined,
+): Report {
+  const gpus = model.gpus();
   const template = model.template();
   const cells = model.fact(facts.context);
   return {
@@ -85,6 +92,8 @@ function readyReport(model: NativeModel, vocabulary: NativeVocabulary, spec: Loa
       inputs: { images: model.fact(facts.images) === 1, sound: model.fact(facts.sound) === 1 },
       canShift: model.fact(facts.canShift) === 1,
       ...draftFacts(model, spec),
+      ...(gpus.length > 0 ? { gpus } : {}),
+      ...(problem === undefined ? {} : { gpuProblem: problem }),
       specialTokens: vocabulary.specials.map(({ id, text, added }) => ({
         id,
         text,
@@ -159,10 +168,13 @@ export function runRunner(): Promise<number> {
   const load = (command: LoadCommand): void => {
     let native: Native | undefined;
     try {
-      native = new Native(libraryFolder({ cacheFolder: undefined, ...command.libraries }));
+      const folder = libraryFolder({ cacheFolder: undefined, ...command.libraries });
+      const gpus = command.spec.gpuLayers !== 0 && !command.spec.vocabularyOnly;
+      native = new Native(folder, gpus);
       native.dieWithParent(command.parent);
       goFirst();
       native.listenToInterrupts(graceMs);
+      const problem = gpus ? gpuProblem(native, folder) : undefined;
       const { size } = statSync(command.spec.path);
       model = loadModel(native, command.spec, size);
       if (command.spec.vocabularyOnly) {
@@ -179,7 +191,7 @@ export function runRunner(): Promise<number> {
       const spec = { ...command.spec, slots: slotsOf(model, command.spec) };
       runner = new Runner(model, vocabulary, spec, size, send, prefixes);
       native.drainLog();
-      send(readyReport(model, vocabulary, spec));
+      send(readyReport(model, vocabulary, spec, problem));
     } catch (error) {
       const log = native?.drainLog() ?? "";
       const failure =

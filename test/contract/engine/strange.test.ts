@@ -1,6 +1,7 @@
 /** A child that stalls, ends or talks nonsense costs its own requests, and nothing waits for ever. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
+import type { LoadSpec } from "../../../src/engine/engine.ts";
 import { ProcessEngine } from "../../../src/engine/process.ts";
 import { EngineCrashedError, NotBegunError } from "../../../src/errors.ts";
 import { silentLogger } from "../../../src/logger.ts";
@@ -45,6 +46,23 @@ test("a child that never says that it is ready fails the load", async () => {
   await expect(engine.load(loadSpec("/no/file"), never)).rejects.toThrow(
     "timed out waiting for the model to load",
   );
+});
+
+describe("a child that a GPU ends while it loads", () => {
+  const load = async (terms: Partial<LoadSpec>) => {
+    await using engine = create(["gpu"]);
+    return (await engine.load({ ...loadSpec("/no/file"), ...terms }, never)).info;
+  };
+
+  test("is replaced by one without a GPU, and the reason is told", async () => {
+    const { gpuProblem } = await load({ gpuLayers: -1 });
+    expect(gpuProblem).toContain("signal SIGABRT: CUDA error: out of memory");
+  });
+
+  test("fails the load where a GPU was asked for, or where there is none", async () => {
+    await expect(load({ gpuLayers: 2 })).rejects.toThrow("CUDA error");
+    await expect(load({ gpuLayers: -1, inPlace: true })).rejects.toThrow("CUDA error");
+  });
 });
 
 test("a child that exits ends its request with the exit code", async () => {

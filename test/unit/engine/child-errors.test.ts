@@ -41,3 +41,9 @@ test("a child that was killed while the system killed for memory ran out of it",
   expect(killed(memoryKills())).toEndWith("for details: signal SIGKILL");
   expect(killed(memoryKills() - 1)).toEndWith("signal SIGKILL, out of memory: the system ended it");
 });
+
+test("a failed driver's last words are its error, not where it was noticed", () => {
+  const stderr =
+    "CUDA error: out of memory\n  current device: 0, in function f\nggml-cuda.cu:108: CUDA error\n";
+  expect(lastWords(stderr)).toBe("CUDA error: out of memory");
+});

@@ -280,13 +280,15 @@ describe("libraryFolder", () => {
     const place = join(base, "place");
     mkdirSync(place);
     const executable = join(place, "hutch");
-    for (const name of ["hutch", "libggml-cuda.so", "libother.so"]) {
+    for (const name of ["hutch", "libggml-cuda.so", "libcublas.so.13", "libother.so"]) {
       writeFileSync(join(place, name), name);
     }
     const open = () => libraryFolder({ cacheFolder, tempFolder }, libraries, executable);
     expect(readFileSync(join(open(), "libggml-cuda.so"), "utf8")).toBe("libggml-cuda.so");
     expect(readdirSync(open())).not.toContain("libother.so");
+    expect(readFileSync(join(open(), "libcublas.so.13"), "utf8")).toBe("libcublas.so.13");
     rmSync(join(place, "libggml-cuda.so"));
+    rmSync(join(place, "libcublas.so.13"));
     expect(held(open())).toEqual(contents);
     // Others could have put it there.
     writeFileSync(join(place, "libggml-vulkan.so"), "");

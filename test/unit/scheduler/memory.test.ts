@@ -24,7 +24,7 @@ const machine = (total: number, available: number): MemoryLimit => ({
   total,
   available,
 });
-const other: Holding = { peak: 100, now: 40 };
+const other: Holding = { peak: 100, now: 40, gpu: 0 };
 
 describe("the room for one more model", () => {
   test("is what is left of the promise when all loaded ones have grown", () => {
@@ -34,6 +34,12 @@ describe("the room for one more model", () => {
   test("is what is available, less what loaded ones may still take, or what the total leaves", () => {
     expect(roomFor(machine(1000, 500), [other])).toBe(440);
     expect(roomFor(machine(200, 190), [other])).toBe(100);
+  });
+  test("is not less for what a GPU holds, but a promise counts that too", () => {
+    const there: Holding = { peak: 100, now: 15, gpu: 80 };
+    expect(roomFor(machine(1000, 500), [there])).toBe(495);
+    expect(roomFor(machine(200, 190), [there])).toBe(180);
+    expect(roomFor(promised(300), [there])).toBe(200);
   });
 });
 
