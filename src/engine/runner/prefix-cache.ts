@@ -116,6 +116,7 @@ export class PrefixCache {
     atLeast: number,
     whole: boolean,
   ): { tokens: Int32Array; common: number; bytes: () => Uint8Array | undefined } | undefined {
+    if (prompt.length < atLeast) return undefined;
     let best: { entry: Entry; common: number } | undefined;
     for (const entry of this.#list()) {
       const common = commonPrefix(entry.tokens, prompt);

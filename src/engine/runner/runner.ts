@@ -252,7 +252,7 @@ export class Runner {
     const { constraint: use, visible } = request;
     const sampler = this.#model.sampler(request.sampling);
     try {
-      sampler.accept(prompt.filter((token) => token >= 0));
+      sampler.accept(spans.length === 0 ? prompt : prompt.filter((token) => token >= 0));
       const constraint =
         use === undefined || held === undefined
           ? undefined
@@ -301,13 +301,15 @@ export class Runner {
       return true;
     }
     const seconds = (performance.now() - since) / 1000;
+    if (sampled.length > 0) this.#answers.harvest(sampled);
+    // Somebody waits for that: what there is to learn from the step comes afterwards.
+    this.#flush();
     this.#governor.observe(rows, back, seconds);
     this.#prompted = pieces.length > 0;
     // Guesses are rows of one sequence, which cost less than as many sequences.
     const guessed = sampled.some(({ guesses }) => guesses !== undefined);
     if (this.#prompted) this.#promptCosts.observe(pieces, seconds);
     else if (!guessed) this.#costs.observe(rows, seconds);
-    if (sampled.length > 0) this.#answers.harvest(sampled);
     const lone = !this.#prompted && wants.length === 1;
     for (const { active } of sampled) active.drafter?.stepped(lone ? seconds : undefined);
     return true;
