@@ -3,7 +3,7 @@ import { guideAsset } from "../../ffi/assets.ts";
 import { UsageError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
 import { installGuide, isGuide } from "../model/guide.ts";
-import { displayName, isValidName, type ModelName, parseName } from "../model/name.ts";
+import { isValidName, type ModelName, parseName } from "../model/name.ts";
 import { Store } from "../model/store.ts";
 import type { Context } from "./context.ts";
 
@@ -23,7 +23,7 @@ export function localStore({ config }: Context): Store {
 export async function storeWith(context: Context, names: readonly string[]): Promise<Store> {
   const store = localStore(context);
   const guide = guideAsset();
-  if (guide !== undefined && names.some((name) => isGuide(displayName(parseName(name))))) {
+  if (guide !== undefined && names.some((name) => isGuide(parseName(name)))) {
     await installGuide(store, guide);
   }
   return store;

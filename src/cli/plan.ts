@@ -5,7 +5,6 @@ import { UsageError } from "../errors.ts";
 import { installGuide, isGuide } from "../model/guide.ts";
 import { humanBytesBinary } from "../model/human.ts";
 import { loadStoredModel } from "../model/model.ts";
-import { displayName } from "../model/name.ts";
 import { resolveOptions } from "../model/options.ts";
 import { type MemoryLimit, roomFor, slotsAlone } from "../scheduler/memory.ts";
 import { wantedLoad } from "../server/inference/load-spec.ts";
@@ -37,7 +36,7 @@ async function planOf(context: Context, parsed: ParsedArguments): Promise<Plan> 
   const store = localStore(context);
   const guide = guideAsset();
   const name = nameArgument(text);
-  if (guide !== undefined && isGuide(displayName(name))) await installGuide(store, guide);
+  if (guide !== undefined && isGuide(name)) await installGuide(store, guide);
   const model = loadStoredModel(store, name, text);
   const resolved = resolveOptions(model.parameters, readOptions(parsed));
   const { spec, need, explicit } = wantedLoad(model, resolved, config);

@@ -245,7 +245,7 @@ export class Child implements LoadedModel {
     });
     const cancel = () => queue.fail(signal.reason as Error);
     this.#streams.set(id, queue);
-    signal.addEventListener("abort", cancel, { once: true });
+    signal.addEventListener("abort", cancel);
     this.#send({ type: "generate", id, request });
     return queue;
   }

@@ -4,7 +4,7 @@ import { digestOf } from "./digest.ts";
 import { checkGguf } from "./gguf/check.ts";
 import { renderConfig } from "./manifest.ts";
 import { mediaTypes } from "./media-types.ts";
-import { displayName, parseName } from "./name.ts";
+import { type ModelName, nameParts, parseName } from "./name.ts";
 import type { Store } from "./store.ts";
 
 /** What the executable carries. */
@@ -21,8 +21,8 @@ export interface GuideAsset {
 const guideName = parseName("guide");
 
 /** Whether a name means the embedded model. */
-export function isGuide(short: string): boolean {
-  return short.toLowerCase() === displayName(guideName);
+export function isGuide(name: ModelName): boolean {
+  return nameParts.every((part) => name[part].toLowerCase() === guideName[part]);
 }
 
 /**

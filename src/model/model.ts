@@ -70,6 +70,8 @@ export function loadStoredModel(store: Store, name: ModelName, raw?: string): St
 
 /** The model of a manifest that was read already. @throws StoreError */
 export function withContent(store: Store, found: StoredManifest): StoredModel {
+  const known = models.get(found);
+  if (known !== undefined && isPresent(known.content)) return known.model;
   const key = `${store.root} ${found.digest}`;
   let content = contents.get(key);
   if (content === undefined || !isPresent(content)) {
@@ -77,8 +79,6 @@ export function withContent(store: Store, found: StoredManifest): StoredModel {
     if (contents.size >= mostContents) contents.clear();
     contents.set(key, content);
   }
-  const known = models.get(found);
-  if (known?.content === content) return known.model;
   const { name, modifiedAt } = found;
   const model = { ...content, name, shortName: displayName(name), modifiedAt };
   models.set(found, { content, model });

@@ -52,7 +52,7 @@ export async function findModel(
   missing: (short: string) => string,
 ): Promise<StoredModel> {
   const { store, guide } = deps;
-  if (guide !== undefined && isGuide(displayName(reference.name))) await installGuide(store, guide);
+  if (guide !== undefined && isGuide(reference.name)) await installGuide(store, guide);
   deps.fake?.provide(reference.name);
   try {
     return loadStoredModel(store, reference.name);

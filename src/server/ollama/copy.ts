@@ -3,7 +3,7 @@ import { Elysia } from "elysia";
 import { ModelNameError, ModelNotFoundError } from "../../errors.ts";
 import { goQuote } from "../../model/gojson.ts";
 import { installGuide, isGuide } from "../../model/guide.ts";
-import { displayName, isValidName, parseName } from "../../model/name.ts";
+import { isValidName, parseName } from "../../model/name.ts";
 import type { ServerDeps } from "../deps.ts";
 import { goBody } from "./go-body.ts";
 import { CopyBody } from "./schemas.ts";
@@ -17,7 +17,7 @@ async function copy({ store, guide }: ServerDeps, body: CopyBody): Promise<Respo
   if (!isValidName(target)) {
     throw new ModelNameError(`destination ${goQuote(body.destination ?? "")} is invalid`);
   }
-  if (guide !== undefined && isGuide(displayName(source))) await installGuide(store, guide);
+  if (guide !== undefined && isGuide(source)) await installGuide(store, guide);
   try {
     store.copy(source, target);
   } catch (error) {

@@ -58,7 +58,7 @@ class Scope implements RunScope {
     setDeadlines(this.signal, this.#deadlines);
     if (this.#record !== undefined) setRecord(this.signal, this.#record);
     if (request.signal.aborted) this.#leave();
-    else request.signal.addEventListener("abort", this.#leave, { once: true });
+    else request.signal.addEventListener("abort", this.#leave);
   }
 
   get signal(): AbortSignal {

@@ -3,7 +3,6 @@ import { Elysia } from "elysia";
 import { LockError, ModelNameError, ModelRequiredError, RegistryError } from "../../errors.ts";
 import { type GuideAsset, installGuide, isGuide } from "../../model/guide.ts";
 import {
-  displayName,
   fullName,
   isValidName,
   type ModelName,
@@ -28,7 +27,7 @@ function pull(deps: ServerDeps, body: TransferBody, request: Request): Promise<R
   const { store, transfers, guide, fake } = deps;
   const insecure = body.insecure === true;
   if (fake !== undefined) return progressAnswer(() => provided(fake, name), body.stream, request);
-  if (guide !== undefined && isGuide(displayName(name))) {
+  if (guide !== undefined && isGuide(name)) {
     return progressAnswer(() => pullGuide(store, guide, body.digest), body.stream, request);
   }
   const shards = body.shards === undefined ? {} : { shards: body.shards };
