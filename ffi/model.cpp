@@ -267,17 +267,43 @@ void hutch_model_free(hutch_model * model) {
 
 namespace {
 
+bool is_on_gpu(ggml_backend_buffer_type_t type) {
+    const ggml_backend_dev_t device = ggml_backend_buft_get_device(type);
+    return device != nullptr && ggml_backend_dev_type(device) != GGML_BACKEND_DEVICE_TYPE_CPU && !ggml_backend_buft_is_host(type);
+}
+
+// Whether buffers of a type are a part of the file itself.
+bool is_mapped(ggml_backend_buffer_type_t type) {
+    const std::string name = ggml_backend_buft_name(type);
+    const std::string end  = "_Mapped";
+    return name.size() > end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+}
+
+// Bytes of the weights in the machine's memory. Backends pack some anew: in the file, which stays mapped as a
+// whole, nobody reads those again.
+int64_t host_weights(const llama_context * context, const llama_memory_breakdown & all) {
+    int64_t mapped = 0;
+    int64_t packed = 0;
+    for (const auto & [type, data] : all) {
+        if (!is_on_gpu(type)) {
+            (is_mapped(type) ? mapped : packed) += static_cast<int64_t>(data.model);
+        }
+    }
+    const auto size = static_cast<int64_t>(llama_model_size(llama_get_model(context)));
+    return packed + std::min(mapped, std::max<int64_t>(0, size - packed));
+}
+
 // Bytes that a context and its model hold; of its cells only those of the first `sequences` count, because
 // the others are not written.
 int64_t context_bytes(const llama_context * context, bool gpu_only, int64_t sequences) {
     const int64_t all   = llama_n_seq_max(context);
-    int64_t       bytes = 0;
-    for (const auto & [type, data] : llama_get_memory_breakdown(context)) {
-        const ggml_backend_dev_t device = ggml_backend_buft_get_device(type);
-        const bool gpu = device != nullptr && ggml_backend_dev_type(device) != GGML_BACKEND_DEVICE_TYPE_CPU && !ggml_backend_buft_is_host(type);
+    const auto    parts = llama_get_memory_breakdown(context);
+    int64_t       bytes = gpu_only ? 0 : host_weights(context, parts);
+    for (const auto & [type, data] : parts) {
+        const bool gpu = is_on_gpu(type);
         if (gpu || !gpu_only) {
             const auto cells = static_cast<int64_t>(data.context);
-            bytes += static_cast<int64_t>(data.model + data.compute) + (sequences < all ? cells / all * sequences : cells);
+            bytes += static_cast<int64_t>((gpu ? data.model : 0) + data.compute) + (sequences < all ? cells / all * sequences : cells);
         }
     }
     return bytes;
