@@ -1,6 +1,6 @@
-# hutch's own products of matrices (kernels/), as part of ggml's CPU backends for x86: they take the place
-# of llamafile_sgemm, which ggml asks before it uses its general product, and pass on to ggml's own, which
-# is compiled unchanged under another name.
+# hutch's own products of matrices and attention (kernels/), as part of ggml's CPU backends for x86: they take
+# the place of llamafile_sgemm, which ggml asks before it uses its general product, and of ggml's flash
+# attention, and pass on to ggml's own, which are compiled unchanged under other names.
 function(hutch_add_kernels targets)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
     return()
@@ -20,5 +20,7 @@ function(hutch_add_kernels targets)
       set_source_files_properties("${cpu}/amx/mmq.cpp" TARGET_DIRECTORY ${target}
         PROPERTIES COMPILE_OPTIONS "-include;${tile_config}")
     endif()
+    set_source_files_properties("${cpu}/ops.cpp" TARGET_DIRECTORY ${target}
+      PROPERTIES COMPILE_DEFINITIONS ggml_compute_forward_flash_attn_ext=hutch_ggml_flash_attn_ext)
   endforeach()
 endfunction()

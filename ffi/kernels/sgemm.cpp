@@ -3,15 +3,11 @@
 // ggml asks one function for a product before it uses its general one, llamafile_sgemm, in every thread at once.
 // This one stands in its place: it makes the products that ggml makes badly where a CPU has AVX2 and nothing newer,
 // and passes on all others to ggml's, which is compiled as it is under another name (cmake/hutch-kernels.cmake).
-// Programs that want ggml alone, as bench/'s peers, get it: nothing is made here without HUTCH_KERNELS=1, which the
-// shim sets.
 #include "sgemm.h"
 
 #include "ggml-cpu-impl.h"
 #include "matrices.hpp"
-
-#include <cstdlib>
-#include <cstring>
+#include "wanted.hpp"
 
 extern "C" bool hutch_ggml_sgemm(const ggml_compute_params *, int64_t, int64_t, int64_t, const void *, int64_t, const void *, int64_t,
                                  void *, int64_t, int, int, int);
@@ -23,14 +19,6 @@ namespace {
 constexpr int64_t MAX_SHARE   = 128; // rows that a thread takes at a time
 constexpr int64_t HALVES      = sizeof(hutch::F16Block) / sizeof(uint16_t);
 constexpr int64_t MANY_HALVES = 16; // columns from which on widening them pays
-
-bool wanted() {
-    static const bool answer = [] {
-        const char * text = std::getenv("HUTCH_KERNELS");
-        return text != nullptr && std::strcmp(text, "1") == 0;
-    }();
-    return answer;
-}
 
 // The rows in shares, which threads take as they get on: one of them may have to wait for its CPU. ggml has set
 // its counter when it calls for the matrix with which its work buffer begins; of further ones each thread takes
@@ -59,7 +47,7 @@ bool llamafile_sgemm(const ggml_compute_params * params, int64_t m, int64_t n, i
         return divide(*params, product);
     };
     const auto are = [&](int weights, int activations) { return a_type == weights && b_type == activations; };
-    if (c_type == GGML_TYPE_F32 && wanted()) {
+    if (c_type == GGML_TYPE_F32 && hutch::wanted()) {
         if (are(GGML_TYPE_Q8_0, GGML_TYPE_Q8_0)) {
             return made(hutch::Q8_0{}, k, sizeof(block_q8_0), sizeof(block_q8_0));
         }

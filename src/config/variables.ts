@@ -103,7 +103,7 @@ export const variables = {
     reader: "server",
     kind: "bool",
     fallback: "true",
-    help: "Multiply Q8_0, Q6_K, Q5_K, F16 and BF16 weights in hutch's own way where the CPU has AVX2 and nothing newer (false: in ggml's)",
+    help: "Multiply Q8_0, Q6_K, Q5_K, F16 and BF16 weights, and compute attention, in hutch's own way where the CPU has AVX2 and nothing newer (false: in ggml's)",
   },
   DETERMINISTIC: {
     ...own,

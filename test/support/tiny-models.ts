@@ -101,6 +101,8 @@ export interface TinyOptions {
   readonly window?: number;
   /** Two when absent. */
   readonly layers?: number;
+  /** Heads of keys and values of a decoder; as many as of queries, four, when absent. */
+  readonly keyHeads?: number;
   readonly contextLength?: number;
   /** llama.cpp's number of a pooling type; makes it an embedding model. */
   readonly pooling?: number;
@@ -118,6 +120,7 @@ export interface TinyOptions {
 export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): Uint8Array {
   const { seed = 1, contextLength = 4096, pooling, bos = true } = options;
   const { chatTemplate, suppressed = [], words = [], noise = 0, window, layers = 2 } = options;
+  const { keyHeads = heads } = options;
   const { metadata, size } = byteVocabulary(words);
   const shapes: Record<string, number[]> = {
     "token_embd.weight": [width, size],
@@ -125,7 +128,7 @@ export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): 
     "output.weight": [width, size],
   };
   for (let layer = 0; layer < layers; layer++) {
-    Object.assign(shapes, decoderBlock(`blk.${layer}`, arch));
+    Object.assign(shapes, decoderBlock(`blk.${layer}`, arch, keyHeads));
   }
   return gguf(
     {
@@ -136,6 +139,7 @@ export function tinyDecoder(arch: TinyArchitecture, options: TinyOptions = {}): 
       [`${arch}.block_count`]: u32(layers),
       [`${arch}.feed_forward_length`]: u32(feedForward),
       [`${arch}.attention.head_count`]: u32(heads),
+      [`${arch}.attention.head_count_kv`]: u32(keyHeads),
       [`${arch}.attention.layer_norm_rms_epsilon`]: f32(1e-5),
       [`${arch}.rope.dimension_count`]: u32(width / heads),
       ...(arch === "qwen2vl" ? { "qwen2vl.rope.dimension_sections": integers(2, 1, 1, 0) } : {}),
@@ -196,13 +200,14 @@ export function tinyMamba(seed = 1): Uint8Array {
   );
 }
 
-function decoderBlock(block: string, arch: TinyArchitecture): Shapes {
+function decoderBlock(block: string, arch: TinyArchitecture, keyHeads: number): Shapes {
   const head = width / heads;
+  const keys = head * keyHeads;
   return {
     [`${block}.attn_norm.weight`]: [width],
     [`${block}.attn_q.weight`]: [width, width],
-    [`${block}.attn_k.weight`]: [width, width],
-    [`${block}.attn_v.weight`]: [width, width],
+    [`${block}.attn_k.weight`]: [width, keys],
+    [`${block}.attn_v.weight`]: [width, keys],
     [`${block}.attn_output.weight`]: [width, width],
     [`${block}.ffn_norm.weight`]: [width],
     [`${block}.ffn_gate.weight`]: [width, feedForward],
@@ -219,8 +224,8 @@ function decoderBlock(block: string, arch: TinyArchitecture): Shapes {
     ...(arch === "qwen2vl"
       ? {
           [`${block}.attn_q.bias`]: [width],
-          [`${block}.attn_k.bias`]: [width],
-          [`${block}.attn_v.bias`]: [width],
+          [`${block}.attn_k.bias`]: [keys],
+          [`${block}.attn_v.bias`]: [keys],
         }
       : {}),
   };

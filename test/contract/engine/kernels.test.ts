@@ -2,11 +2,10 @@
  * hutch's own products of matrices (ffi/kernels), called as ggml calls them: against exact sums, and
  * against themselves in other shapes, where not a bit may differ. Needs the library and a CPU with AVX2.
  */
-import { dlopen, ptr, suffix } from "bun:ffi";
+import { dlopen, ptr } from "bun:ffi";
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Native } from "../../../ffi/native.ts";
+import { computeParams } from "../../support/ggml-tensor.ts";
 import {
   bf16,
   f16,
@@ -18,14 +17,8 @@ import {
   q8_0,
   q8_K,
 } from "../../support/quantised.ts";
-import { haveLibrary, libraryFolderOfTests } from "./native.ts";
-
-const library = join(libraryFolderOfTests, `libggml-cpu-haswell.${suffix}`);
-const haveKernels =
-  haveLibrary &&
-  existsSync(library) &&
-  existsSync("/proc/cpuinfo") &&
-  / avx2 /.test(readFileSync("/proc/cpuinfo", "latin1"));
+import { haveKernels, kernelLibrary } from "./kernels.ts";
+import { libraryFolderOfTests } from "./native.ts";
 
 const f32 = 0;
 
@@ -69,7 +62,7 @@ const kinds = [
 /** The library's function; kernels are wanted once a Native is made. */
 function openProduct() {
   new Native(libraryFolderOfTests);
-  const { symbols } = dlopen(library, {
+  const { symbols } = dlopen(kernelLibrary, {
     llamafile_sgemm: {
       args: [
         ...(["ptr", "i64", "i64", "i64", "ptr", "i64"] as const),
@@ -97,12 +90,8 @@ describe.skipIf(!haveKernels)("products of matrices", () => {
     const { rows, columns, blocks, threads = 1, gap = 0 } = shape;
     const results = new Float32Array((rows + gap) * columns + 1).fill(untouched);
     for (let thread = 0; thread < threads; thread++) {
-      // struct ggml_compute_params without a thread pool and a work buffer
-      const params = new DataView(new ArrayBuffer(40));
-      params.setInt32(0, thread, true);
-      params.setInt32(4, threads, true);
       const made = product?.(
-        ptr(params.buffer),
+        ptr(computeParams(thread, threads)),
         rows,
         columns,
         blocks * units,
