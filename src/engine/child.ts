@@ -48,6 +48,9 @@ export interface ProcessEngineOptions {
   readonly checkMessages?: boolean;
 }
 
+/** How long the last words of a child that has ended are waited for, milliseconds. */
+const lastWordsMs = 200;
+
 /** Somebody who waits for a single answer. */
 interface Caller {
   resolve(report: Report): void;
@@ -74,6 +77,8 @@ export class Child implements LoadedModel {
   #disposed = false;
   /** The last of what native code wrote to stderr: the reason of an abort stands there. */
   #stderr = "";
+  /** Done when all of it is read. */
+  readonly #stderrRead: Promise<void>;
   readonly #watchdog: Watchdog;
   /** Why this process killed the child, when it did. */
   #killedFor: string | undefined;
@@ -100,7 +105,7 @@ export class Child implements LoadedModel {
       () => this.#info !== undefined && this.#working(),
       (silent) => this.#stalled(silent),
     );
-    void this.#readStderr();
+    this.#stderrRead = this.#readStderr();
   }
 
   /** Process id of the child, for tests and logs. */
@@ -362,6 +367,8 @@ export class Child implements LoadedModel {
 
   async #onExit(code: number | null, signal: number | string | null): Promise<void> {
     this.#watchdog.stop();
+    // The end is often heard of before the last words; a process of its own may keep the pipe open.
+    if (!this.#disposed) await Promise.race([this.#stderrRead, Bun.sleep(lastWordsMs)]);
     this.#over = this.#disposed
       ? new EngineError("the model was unloaded")
       : new EngineCrashedError(
