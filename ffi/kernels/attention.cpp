@@ -3,10 +3,10 @@
 //
 // A row is one query of one head. Rows that look at the same keys are computed together, a piece of the context after
 // the other, so that its keys and values are read and widened to 32 bits once for several of them; sums have 32 bits.
-// ggml, unless 64 tokens of one sequence come together, goes from cell to cell with one row at a time, and sums in 16.
-// What a row gives does not depend on the others; on the number of threads only where there are few rows for many.
+// ggml, unless 64 tokens of one sequence come together, goes from cell to cell with one row at a time, and sums those
+// of F16 in 16. What a row gives does not depend on the others, but where there are more threads than rows to share:
+// the parts of the context that they sum in have other last bits.
 #include "attention_sums.hpp"
-#include "ggml-cpu-impl.h"
 #include "ops.h"
 #include "wanted.hpp"
 
@@ -18,6 +18,7 @@ extern "C" void hutch_ggml_flash_attn_ext(const ggml_compute_params *, ggml_tens
 #include "vec.h"
 
 #include <cmath>
+#include <vector>
 
 namespace hutch {
 namespace {
@@ -40,6 +41,10 @@ struct Attention {
 
 const char * at(const ggml_tensor * tensor, int64_t i1, int64_t i2, int64_t i3) {
     return static_cast<const char *>(tensor->data) + i1 * tensor->nb[1] + i2 * tensor->nb[2] + i3 * tensor->nb[3];
+}
+
+const ggml_fp16_t * mask_of(const Attention & of, int64_t query, int64_t head, int64_t sequence) {
+    return reinterpret_cast<const ggml_fp16_t *>(at(of.mask, query, head % of.mask->ne[2], sequence % of.mask->ne[3]));
 }
 
 // Rows that one thread computes over some of the cells. Row r is of query r / shared and the head's r % shared'th query head.
@@ -76,12 +81,17 @@ void widen(const ggml_tensor * tensor, const char * from, int64_t cells, float *
 }
 
 bool all_hidden(const ggml_fp16_t * mask, int64_t cells) {
-    for (int64_t i = 0; i < cells; i++) {
-        if (mask[i] != 0xFC00) {
-            return false;
-        }
+    return std::all_of(mask, mask + cells, [](ggml_fp16_t half) { return half == 0xFC00; });
+}
+
+// 8 halves, or as many as there are and zeros.
+__m128i halves_at(const ggml_fp16_t * from, int64_t count) {
+    ggml_fp16_t eight[8] = {};
+    if (count < 8) {
+        std::memcpy(eight, from, count * sizeof(ggml_fp16_t));
+        from = eight;
     }
-    return true;
+    return _mm_loadu_si128(reinterpret_cast<const __m128i *>(from));
 }
 
 float slope_of(const Attention & of, int64_t head) {
@@ -93,25 +103,22 @@ float slope_of(const Attention & of, int64_t head) {
                         : std::pow(std::exp2(-of.max_bias / 2 / below), 2 * (head - below) + 1);
 }
 
-// Scores of a row as they go into its weights: scaled, capped, with what the mask adds.
+// Scores of a row as they go into its weights: scaled, capped, with what the mask adds. What is hidden may be no number.
 void finish(const Attention & of, const ggml_fp16_t * mask, float slope, int64_t cells, float * scores) {
     if (of.softcap != 0) {
         for (int64_t i = 0; i < cells; i++) {
             scores[i] = of.softcap * std::tanh(scores[i] * of.scale / of.softcap);
         }
     }
-    const __m256 scale = _mm256_set1_ps(of.softcap == 0 ? of.scale : 1);
-    int64_t i = 0;
-    for (; i + 8 <= cells; i += 8) {
+    const __m256 scale = _mm256_set1_ps(of.softcap == 0 ? of.scale : 1), none = _mm256_set1_ps(NONE);
+    for (int64_t i = 0; i < cells; i += 8) {
         __m256 score = _mm256_mul_ps(_mm256_loadu_ps(scores + i), scale);
         if (mask != nullptr) {
-            const __m256 more = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(mask + i)));
+            const __m256 more = _mm256_cvtph_ps(halves_at(mask + i, cells - i));
             score             = _mm256_fmadd_ps(more, _mm256_set1_ps(slope), score);
+            score             = _mm256_blendv_ps(score, none, _mm256_cmp_ps(more, none, _CMP_EQ_OQ));
         }
         _mm256_storeu_ps(scores + i, score);
-    }
-    for (; i < cells; i++) {
-        scores[i] = scores[i] * _mm256_cvtss_f32(scale) + (mask == nullptr ? 0 : slope * _cvtsh_ss(mask[i]));
     }
 }
 
@@ -125,10 +132,6 @@ void scale_by(float factor, int64_t size, float * values) {
 void weigh(int64_t cells, int64_t size, float * scores, float * sums, float & most, float & total) {
     float here = NONE;
     ggml_vec_max_f32(static_cast<int>(cells), &here, scores);
-    if (here == NONE) {
-        std::fill(scores, scores + cells, 0.0f);
-        return;
-    }
     if (here > most) {
         const float factor = std::exp(most - here);
         scale_by(factor, size, sums);
@@ -146,7 +149,7 @@ void compute(const Attention & of, const Job & job, const Scratch & scratch) {
     for (int64_t r = 0; r < rows; r++) {
         const int64_t query = (job.first + r) / of.shared, head = job.head * of.shared + (job.first + r) % of.shared;
         queries[r] = reinterpret_cast<const float *>(at(of.q, query, head, job.sequence));
-        masks[r]   = of.mask == nullptr ? nullptr : reinterpret_cast<const ggml_fp16_t *>(at(of.mask, query, head % of.mask->ne[2], job.sequence % of.mask->ne[3]));
+        masks[r]   = of.mask == nullptr ? nullptr : mask_of(of, query, head, job.sequence);
         slopes[r]  = slope_of(of, head);
     }
     std::fill(scratch.sums, scratch.sums + rows * value_size, 0.0f);
@@ -155,12 +158,11 @@ void compute(const Attention & of, const Job & job, const Scratch & scratch) {
     for (int64_t cell = job.from; cell < job.until; cell += CELLS) {
         const int64_t cells = std::min<int64_t>(CELLS, job.until - cell);
         const char *  keys = at(of.k, cell, job.head, job.sequence), *values = at(of.v, cell, job.head, job.sequence);
-        const auto    hidden = [&](int64_t r) { return masks[r] != nullptr && all_hidden(masks[r] + cell, cells); };
-        int64_t seen = 0;
-        while (seen < rows && hidden(seen)) {
-            seen++;
+        bool          hidden[ROWS];
+        for (int64_t r = 0; r < rows; r++) {
+            hidden[r] = masks[r] != nullptr && all_hidden(masks[r] + cell, cells);
         }
-        if (seen == rows) {
+        if (std::all_of(hidden, hidden + rows, [](bool it) { return it; })) {
             continue;
         }
         const bool few = rows <= FEW && cells % 4 == 0;
@@ -174,6 +176,10 @@ void compute(const Attention & of, const Job & job, const Scratch & scratch) {
         }
         for (int64_t r = 0; r < rows; r++) {
             float * scores = scratch.weights + r * CELLS;
+            if (hidden[r]) {
+                std::fill(scores, scores + cells, 0.0f);
+                continue;
+            }
             finish(of, masks[r] == nullptr ? nullptr : masks[r] + cell, slopes[r], cells, scores);
             weigh(cells, value_size, scores, scratch.sums + r * value_size, scratch.most[r], scratch.total[r]);
         }
@@ -214,35 +220,113 @@ Scratch scratch_of(const Attention & of, const ggml_compute_params & params, int
     return made;
 }
 
-// Few jobs for many threads: each takes a part of the cells, and their sums are joined.
-void compute_split(const Attention & of, const ggml_compute_params & params, int64_t parts) {
-    const int64_t heads = of.k->ne[2], sequences = of.k->ne[3], rows = of.q->ne[1] * of.shared, cells = of.k->ne[1], size = of.v->ne[0];
-    const int64_t jobs  = heads * sequences;
-    const int64_t each  = (cells + parts * CELLS - 1) / (parts * CELLS) * CELLS;
-    if (params.ith < jobs * parts) {
-        const int64_t job = params.ith / parts, from = std::min(cells, params.ith % parts * each);
-        compute(of, { job / heads, job % heads, 0, rows, from, std::min(cells, from + each) }, scratch_of(of, params, params.ith));
+// The rows of an attention in jobs: for each head of keys, tiles of its rows of about the same height.
+struct Jobs {
+    const Attention &            of;
+    const std::vector<int64_t> & sequences;
+    int64_t                      heads = of.k->ne[2], rows = of.q->ne[1] * of.shared;
+    int64_t                      tiles = (rows + ROWS - 1) / ROWS, height = (rows + tiles - 1) / tiles;
+    int64_t                      count = static_cast<int64_t>(sequences.size()) * heads * tiles;
+
+    Job operator[](int64_t job) const {
+        const int64_t first = job % tiles * height, pair = job / tiles;
+        return { sequences[pair / heads], pair % heads, std::min(rows, first), std::min(rows, first + height), 0, of.k->ne[1] };
+    }
+};
+
+void write_row(const Attention & of, const Job & job, int64_t r, const Scratch & scratch) {
+    const int64_t row = job.first + r;
+    write(of, row / of.shared, job.head * of.shared + row % of.shared, job.sequence, scratch.sums + r * of.v->ne[0], scratch.most[r], scratch.total[r]);
+}
+
+// Adds what another thread has summed over other cells to a row.
+void join(int64_t size, int64_t r, const Scratch & own, const Scratch & other) {
+    const float most = std::max(own.most[r], other.most[r]);
+    if (other.most[r] == NONE) {
+        return;
+    }
+    const float old_factor = std::exp(own.most[r] - most), new_factor = std::exp(other.most[r] - most);
+    for (int64_t d = r * size; d < (r + 1) * size; d++) {
+        own.sums[d] = own.sums[d] * old_factor + other.sums[d] * new_factor;
+    }
+    own.total[r] = own.total[r] * old_factor + other.total[r] * new_factor;
+    own.most[r]  = most;
+}
+
+// Few jobs for many threads: several threads take a part of the cells of each.
+void compute_split(const Jobs & jobs, const ggml_compute_params & params, int64_t parts) {
+    const Attention & of = jobs.of;
+    const auto        scratch = [&](int64_t thread) { return scratch_of(of, params, thread); };
+    if (params.ith < jobs.count * parts) {
+        Job           job  = jobs[params.ith / parts];
+        const int64_t each = (job.until + parts * CELLS - 1) / (parts * CELLS) * CELLS;
+        job.from           = std::min(job.until, params.ith % parts * each);
+        job.until          = std::min(job.until, job.from + each);
+        compute(of, job, scratch(params.ith));
     }
     ggml_barrier(params.threadpool);
-    for (int64_t row = params.ith; row < jobs * rows; row += params.nth) {
-        const int64_t job = row / rows, r = row % rows;
-        const Scratch own  = scratch_of(of, params, job * parts);
-        float *       sums = own.sums + r * size;
-        for (int64_t part = 1; part < parts; part++) {
-            const Scratch other = scratch_of(of, params, job * parts + part);
-            const float   most  = std::max(own.most[r], other.most[r]);
-            if (other.most[r] == NONE) {
-                continue;
+    for (int64_t row = params.ith; row < jobs.count * jobs.height; row += params.nth) {
+        const int64_t index = row / jobs.height, r = row % jobs.height;
+        const Job     job   = jobs[index];
+        if (r < job.last - job.first) {
+            for (int64_t part = 1; part < parts; part++) {
+                join(of.v->ne[0], r, scratch(index * parts), scratch(index * parts + part));
             }
-            const float old_factor = std::exp(own.most[r] - most), new_factor = std::exp(other.most[r] - most);
-            for (int64_t d = 0; d < size; d++) {
-                sums[d] = sums[d] * old_factor + other.sums[r * size + d] * new_factor;
-            }
-            own.total[r] = own.total[r] * old_factor + other.total[r] * new_factor;
-            own.most[r]  = most;
+            write_row(of, job, r, scratch(index * parts));
         }
-        write(of, r / of.shared, job % heads * of.shared + r % of.shared, job / heads, sums, own.most[r], own.total[r]);
     }
+}
+
+void compute_all(const Jobs & jobs, const ggml_compute_params & params) {
+    const bool any = params.threadpool != nullptr && params.nth > 1;
+    if (any) {
+        if (params.ith == 0) {
+            ggml_threadpool_chunk_set(params.threadpool, params.nth);
+        }
+        ggml_barrier(params.threadpool);
+    }
+    const Scratch scratch = scratch_of(jobs.of, params, params.ith);
+    for (int64_t next = params.ith; next < jobs.count; next = any ? ggml_threadpool_chunk_add(params.threadpool, 1) : next + params.nth) {
+        const Job job = jobs[next];
+        compute(jobs.of, job, scratch);
+        for (int64_t r = 0; r < job.last - job.first; r++) {
+            write_row(jobs.of, job, r, scratch);
+        }
+    }
+}
+
+// Whether no row of a sequence looks beyond the cells that are left to ggml.
+bool is_short(const Attention & of, int64_t sequence) {
+    const int64_t rows = of.q->ne[1];
+    for (int64_t r = rows - 1; r >= 0; r--) {
+        for (int64_t h = 0; h < (of.mask == nullptr ? 1 : of.mask->ne[2]); h++) {
+            if (of.mask == nullptr || !all_hidden(mask_of(of, r, h, sequence) + SHORT, of.k->ne[1] - SHORT)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+// Has ggml compute a short sequence with just the cells that it would have alone, so that no other one beside it
+// makes a difference.
+void leave_to_ggml(const Attention & of, const ggml_compute_params & params, int64_t sequence) {
+    const auto one = [&](const ggml_tensor * tensor) {
+        ggml_tensor copy = *tensor;
+        copy.data        = static_cast<char *>(copy.data) + sequence % copy.ne[3] * copy.nb[3];
+        copy.ne[3]       = 1;
+        return copy;
+    };
+    ggml_tensor q = one(of.q), k = one(of.k), v = one(of.v), mask = one(of.mask), to = *of.to;
+    k.ne[1] = v.ne[1] = mask.ne[0] = SHORT;
+    to.data   = static_cast<char *>(to.data) + sequence * to.nb[3];
+    to.ne[3]  = 1;
+    to.src[0] = &q;
+    to.src[1] = &k;
+    to.src[2] = &v;
+    to.src[3] = &mask;
+    hutch_ggml_flash_attn_ext(&params, &to);
+    ggml_barrier(params.threadpool); // what comes next uses its buffer and its counter
 }
 
 } // namespace
@@ -256,35 +340,32 @@ bool attention(const ggml_compute_params & params, ggml_tensor * to) {
     };
     const auto alike = [&](int i) { return of.k->ne[i] == of.v->ne[i]; };
     const bool fits  = alike(1) && alike(2) && alike(3) && of.q->ne[3] == of.k->ne[3] && of.q->ne[2] % of.k->ne[2] == 0;
-    if (params.use_ref || of.k->ne[1] <= SHORT || of.q->type != GGML_TYPE_F32 || !known(of.k) || !known(of.v) || !fits) {
+    // A quantised row that only one row looks at is widened for it alone, which ggml does not.
+    const bool lone = of.q->ne[1] == 1 && of.q->ne[2] == of.k->ne[2] && (ggml_is_quantized(of.k->type) || ggml_is_quantized(of.v->type));
+    if (params.use_ref || of.k->ne[1] <= SHORT || lone || of.q->type != GGML_TYPE_F32 || !known(of.k) || !known(of.v) || !fits) {
         return false;
     }
     std::memcpy(&of.scale, to->op_params, sizeof(float));
     std::memcpy(&of.max_bias, to->op_params + 1, sizeof(float));
     std::memcpy(&of.softcap, to->op_params + 2, sizeof(float));
-    of.shared           = of.q->ne[2] / of.k->ne[2];
-    const int64_t heads = of.k->ne[2], pairs = heads * of.k->ne[3], rows = of.q->ne[1] * of.shared;
-    const int64_t tiles = (rows + ROWS - 1) / ROWS, cells = of.k->ne[1];
-    const int64_t parts = std::min<int64_t>(params.nth / (pairs * tiles), (cells + CELLS - 1) / CELLS);
-    if (params.threadpool != nullptr && tiles == 1 && parts > 1) {
-        compute_split(of, params, parts);
+    of.shared = of.q->ne[2] / of.k->ne[2];
+    std::vector<int64_t> sequences;
+    for (int64_t sequence = 0; sequence < of.q->ne[3]; sequence++) {
+        if (is_short(of, sequence)) {
+            leave_to_ggml(of, params, sequence);
+        } else {
+            sequences.push_back(sequence);
+        }
+    }
+    if (sequences.empty()) {
         return true;
     }
-    const bool any = params.threadpool != nullptr && params.nth > 1;
-    if (any) {
-        if (params.ith == 0) {
-            ggml_threadpool_chunk_set(params.threadpool, params.nth);
-        }
-        ggml_barrier(params.threadpool);
-    }
-    const Scratch scratch = scratch_of(of, params, params.ith);
-    for (int64_t job = params.ith; job < pairs * tiles; job = any ? ggml_threadpool_chunk_add(params.threadpool, 1) : job + params.nth) {
-        const int64_t pair = job / tiles, first = job % tiles * ROWS, last = std::min(rows, first + ROWS);
-        compute(of, { pair / heads, pair % heads, first, last, 0, cells }, scratch);
-        for (int64_t r = 0; r < last - first; r++) {
-            const int64_t row = first + r;
-            write(of, row / of.shared, pair % heads * of.shared + row % of.shared, pair / heads, scratch.sums + r * of.v->ne[0], scratch.most[r], scratch.total[r]);
-        }
+    const Jobs    jobs{ of, sequences };
+    const int64_t parts = std::min<int64_t>(params.nth / jobs.count, (of.k->ne[1] + CELLS - 1) / CELLS);
+    if (params.threadpool != nullptr && parts > 1) {
+        compute_split(jobs, params, parts);
+    } else {
+        compute_all(jobs, params);
     }
     return true;
 }

@@ -81,8 +81,24 @@ template <int N, typename Keys> void score(const float * const * queries, const 
     }
 }
 
-// Adds weighted values to the sums of N rows, W registers wide from d on.
-template <int N, int W, typename Values> void add(const float * weights, const Values & values, int64_t size, int64_t cells, int64_t d, float * to) {
+// Which of some cells weigh anything for N rows. What none of them sees may be no number, and shall not get into a sum.
+template <int N> uint64_t seen(const float * weights, int64_t cells) {
+    static_assert(CELLS == 64, "a bit for each cell");
+    uint64_t bits = 0;
+    for (int64_t cell = 0; cell < cells; cell += 8) {
+        int some = 0;
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) {
+            const __m256 here = _mm256_loadu_ps(weights + n * CELLS + cell);
+            some |= _mm256_movemask_ps(_mm256_cmp_ps(here, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+        }
+        bits |= static_cast<uint64_t>(some) << cell;
+    }
+    return cells == CELLS ? bits : bits & ((uint64_t(1) << cells) - 1);
+}
+
+// Adds weighted values of cells to the sums of N rows, W registers wide from d on.
+template <int N, int W, typename Values> void add(const float * weights, const Values & values, int64_t size, uint64_t cells, int64_t d, float * to) {
     __m256 sums[N][W];
 #pragma GCC unroll 4
     for (int n = 0; n < N; n++) {
@@ -91,8 +107,9 @@ template <int N, int W, typename Values> void add(const float * weights, const V
             sums[n][w] = _mm256_loadu_ps(to + n * size + d + 8 * w);
         }
     }
-    for (int64_t cell = 0; cell < cells; cell++) {
-        __m256 weight[N];
+    for (; cells != 0; cells &= cells - 1) {
+        const int64_t cell = __builtin_ctzll(cells);
+        __m256        weight[N];
 #pragma GCC unroll 4
         for (int n = 0; n < N; n++) {
             weight[n] = _mm256_broadcast_ss(weights + n * CELLS + cell);
@@ -142,13 +159,14 @@ template <typename Keys> void score_all(const float * const * queries, int64_t r
 
 template <typename Values> void add_all(const float * weights, int64_t rows, const Values & values, int64_t size, int64_t cells, float * to) {
     in_rows(rows, [&](auto n, int64_t r) {
-        constexpr int W = sums_each(n);
-        int64_t       d = 0;
+        constexpr int  W    = sums_each(n);
+        const uint64_t some = seen<n>(weights + r * CELLS, cells);
+        int64_t        d    = 0;
         for (; d + 8 * W <= size; d += 8 * W) {
-            add<n, W>(weights + r * CELLS, values, size, cells, d, to + r * size);
+            add<n, W>(weights + r * CELLS, values, size, some, d, to + r * size);
         }
         for (; d < size; d += 8) {
-            add<n, 1>(weights + r * CELLS, values, size, cells, d, to + r * size);
+            add<n, 1>(weights + r * CELLS, values, size, some, d, to + r * size);
         }
     });
 }

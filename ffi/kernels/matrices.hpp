@@ -2,6 +2,8 @@
 // AVX2 and nothing made for products of bytes (VNNI, AVX-512): others have better ways in ggml.
 #pragma once
 
+#include "ggml-cpu-impl.h" // defines what MSVC does not: __FMA__ and others
+
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__) && !defined(__AVX512F__) && !defined(__AVXVNNI__)
 #define HUTCH_KERNELS_AVX2 1
 

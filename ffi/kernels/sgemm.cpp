@@ -5,7 +5,6 @@
 // and passes on all others to ggml's, which is compiled as it is under another name (cmake/hutch-kernels.cmake).
 #include "sgemm.h"
 
-#include "ggml-cpu-impl.h"
 #include "matrices.hpp"
 #include "wanted.hpp"
 

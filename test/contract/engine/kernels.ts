@@ -7,9 +7,10 @@ import { haveLibrary, libraryFolderOfTests } from "./native.ts";
 /** ggml's backend for CPUs with AVX2, which has the kernels. */
 export const kernelLibrary: string = join(libraryFolderOfTests, `libggml-cpu-haswell.${suffix}`);
 
+const cpu = existsSync("/proc/cpuinfo") ? readFileSync("/proc/cpuinfo", "latin1") : "";
+
 /** Whether the library is built and the CPU can run it. */
-export const haveKernels: boolean =
-  haveLibrary &&
-  existsSync(kernelLibrary) &&
-  existsSync("/proc/cpuinfo") &&
-  / avx2 /.test(readFileSync("/proc/cpuinfo", "latin1"));
+export const haveKernels: boolean = haveLibrary && existsSync(kernelLibrary) && / avx2 /.test(cpu);
+
+/** Whether the engine uses them: newer CPUs get other backends, without them. */
+export const engineHasKernels: boolean = haveKernels && !/ (avx512f|avx_vnni) /.test(cpu);
