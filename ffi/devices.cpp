@@ -64,6 +64,17 @@ bool on_gpu(const llama_model * model) {
     return !gpus_of(model).empty();
 }
 
+bool gpu_shares_memory(const llama_model * model) {
+    const auto found = gpus_of(model);
+#ifdef __APPLE__
+    return !found.empty(); // Metal does not tell; all but old ones do, and counting too much is safe
+#else
+    return std::any_of(found.begin(), found.end(), [](ggml_backend_dev_t device) {
+        return ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_IGPU;
+    });
+#endif
+}
+
 bool gpus_are_full(const llama_model * model) {
     const auto found = gpus_of(model);
     return std::any_of(found.begin(), found.end(), [](ggml_backend_dev_t device) {

@@ -60,6 +60,7 @@ enum hutch_fact {
   HUTCH_FACT_DRAFTS = 21,         /* a draft model is loaded */
   HUTCH_FACT_INTERRUPTIBLE = 22, /* steps can be interrupted: signals are listened to, no GPU is used, the memory, if any, can forget a part */
   HUTCH_FACT_MADE_FOR = 23,       /* sequences that the context is made for: fewer than early_slots where the system refuses */
+  HUTCH_FACT_GPU_SHARES = 24,     /* a GPU that is used has the machine's memory, none of its own */
 };
 
 typedef struct hutch_params hutch_params;

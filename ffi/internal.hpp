@@ -62,6 +62,9 @@ bool has_gpu();
 // Whether a loaded model uses GPUs.
 bool on_gpu(const llama_model * model);
 
+// Whether a GPU that a model uses has no memory of its own, but the machine's.
+bool gpu_shares_memory(const llama_model * model);
+
 // Whether a GPU that a model uses has less memory left than its backend may want for a step.
 bool gpus_are_full(const llama_model * model);
 

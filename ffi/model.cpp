@@ -357,6 +357,7 @@ int64_t hutch_model_fact(const hutch_model * model, int32_t fact) {
         case HUTCH_FACT_DRAFTS: return model->draft ? 1 : 0;
         case HUTCH_FACT_INTERRUPTIBLE: return hutch::interrupts() && !model->on_gpu && (memory == nullptr || hutch_model_fact(model, HUTCH_FACT_CAN_TRIM) == 1) ? 1 : 0;
         case HUTCH_FACT_MADE_FOR: return llama_n_seq_max(model->context);
+        case HUTCH_FACT_GPU_SHARES: return hutch::gpu_shares_memory(model->model) ? 1 : 0;
         default: return HUTCH_STATUS_INVALID;
     }
 }

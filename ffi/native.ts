@@ -48,6 +48,7 @@ export const facts = {
   drafts: 21,
   interruptible: 22,
   madeFor: 23,
+  gpuShares: 24,
 } as const;
 
 /** How a rendered conversation ends: `ending` of `hutch_render`. */

@@ -67,6 +67,8 @@ export interface LoadedModelInfo {
   readonly draftProblem?: string;
   /** Names of the GPUs that are used; absent = none. */
   readonly gpus?: readonly string[];
+  /** Whether a GPU that is used has the machine's memory and none of its own; absent = no. */
+  readonly gpuSharesMemory?: boolean;
   /** Why no GPU is used although a backend for one is installed. */
   readonly gpuProblem?: string;
   /** Tokens that mean something to the model rather than being text, with their texts. */

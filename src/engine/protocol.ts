@@ -220,6 +220,7 @@ export const Report = t.Union([
       drafts: t.Optional(t.Array(DraftKind)),
       draftProblem: t.Optional(t.String()),
       gpus: t.Optional(t.Array(t.String())),
+      gpuSharesMemory: t.Optional(t.Boolean()),
       gpuProblem: t.Optional(t.String()),
       specialTokens: t.Array(
         t.Object({ id: t.Integer(), text: t.String(), added: t.Optional(t.Boolean()) }),

@@ -2,6 +2,7 @@
  * Whether there is memory for a model: pure decisions over what models were foretold to take.
  * `pool.ts` acts on them.
  */
+import type { LoadedModelInfo } from "../engine/engine.ts";
 import { fewSlots } from "../slots.ts";
 import type { MemoryNeed } from "./scheduler.ts";
 
@@ -16,10 +17,25 @@ export type MemoryLimit =
 export interface Holding {
   /** With all slots, while it grows. */
   readonly peak: number;
-  /** At present, those on GPUs not counted. */
+  /** At present, of the machine's memory. */
   readonly now: number;
-  /** On GPUs: the machine has those besides. */
+  /** In memory of GPUs, which the machine has besides. */
   readonly gpu: number;
+}
+
+/**
+ * What a loaded model takes.
+ * @param resident bytes of its process, undefined where nobody tells
+ */
+export function holdingOf(
+  { memory, gpuSharesMemory }: Pick<LoadedModelInfo, "memory" | "gpuSharesMemory">,
+  peak: number,
+  resident: number | undefined,
+): Holding {
+  const gpu = gpuSharesMemory ? 0 : memory.gpu;
+  const host = memory.total - gpu;
+  // Cells that hold nothing are counted, but not taken yet.
+  return { peak, now: Math.min(host, resident ?? host), gpu };
 }
 
 /** Bytes left for one more model. Loaded ones may grow: all that they may still take is theirs. */

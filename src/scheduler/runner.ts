@@ -5,7 +5,7 @@
 import type { LoadedModel, LoadSpec } from "../engine/engine.ts";
 import { NotBegunError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
-import type { Holding } from "./memory.ts";
+import { type Holding, holdingOf } from "./memory.ts";
 import { expiry, type LoadedState } from "./policy.ts";
 import type { RunningModel } from "./scheduler.ts";
 import { Turns, vectorsAtOnce, type Work } from "./turns.ts";
@@ -146,10 +146,7 @@ export class Runner implements LoadedState {
   }
 
   holding(): Holding {
-    const { total, gpu } = this.model.info.memory;
-    const host = total - gpu;
-    // Cells that hold nothing are counted, but not taken yet.
-    return { peak: this.peak, now: Math.min(host, this.model.residentBytes() ?? host), gpu };
+    return holdingOf(this.model.info, this.peak, this.model.residentBytes());
   }
 
   row(): RunningModel {

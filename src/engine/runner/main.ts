@@ -93,6 +93,7 @@ function readyReport(
       canShift: model.fact(facts.canShift) === 1,
       ...draftFacts(model, spec),
       ...(gpus.length > 0 ? { gpus } : {}),
+      ...(model.fact(facts.gpuShares) === 1 ? { gpuSharesMemory: true } : {}),
       ...(problem === undefined ? {} : { gpuProblem: problem }),
       specialTokens: vocabulary.specials.map(({ id, text, added }) => ({
         id,

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import {
   admit,
   type Holding,
+  holdingOf,
   type MemoryLimit,
   refusal,
   roomFor,
@@ -40,6 +41,19 @@ describe("the room for one more model", () => {
     expect(roomFor(machine(1000, 500), [there])).toBe(495);
     expect(roomFor(machine(200, 190), [there])).toBe(180);
     expect(roomFor(promised(300), [there])).toBe(200);
+  });
+});
+
+describe("what a loaded model takes", () => {
+  const memory = { total: 90, gpu: 70 };
+  test("is the machine's but for what lies on a GPU with memory of its own", () => {
+    expect(holdingOf({ memory }, 100, undefined)).toEqual({ peak: 100, now: 20, gpu: 70 });
+    expect(holdingOf({ memory }, 100, 15)).toEqual({ peak: 100, now: 15, gpu: 70 });
+  });
+  test("is all the machine's where the GPU shares its memory", () => {
+    const there = holdingOf({ memory, gpuSharesMemory: true }, 100, undefined);
+    expect(there).toEqual({ peak: 100, now: 90, gpu: 0 });
+    expect(roomFor(machine(160, 160), [there])).toBe(60);
   });
 });
 
