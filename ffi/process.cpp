@@ -28,6 +28,12 @@ std::string log_ring;
 bool        log_goes_on = false; // the last line was kept; also guarded
 bool        log_is_kept = true;  // also guarded
 
+// Whether a driver's error is told, after which ggml aborts. Who aborts cannot be asked for its log, so the parent
+// reads this on stderr (src/last-words.ts); of other errors, most have passed by when a process ends.
+bool ends_process(const char * text) {
+    return std::strstr(text, "CUDA error: ") != nullptr || std::strstr(text, "ROCm error: ") != nullptr;
+}
+
 void log_line(ggml_log_level level, const char * text, void *) {
     if (level == GGML_LOG_LEVEL_DEBUG || text == nullptr) {
         return;
@@ -42,8 +48,9 @@ void log_line(ggml_log_level level, const char * text, void *) {
         return;
     }
     log_ring += text;
-    // Who aborts cannot be asked for its log: the parent keeps the end of this.
-    std::fputs(text, stderr);
+    if (ends_process(text)) {
+        std::fputs(text, stderr);
+    }
     if (log_ring.size() > log_limit) {
         log_ring.erase(0, log_ring.size() - log_limit);
     }
