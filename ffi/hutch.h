@@ -93,7 +93,7 @@ HUTCH_API int32_t hutch_die_with_parent(int32_t parent);
 HUTCH_API int32_t hutch_interrupt_init(int32_t grace_ms);
 
 /* Loads the ggml backends found in `folder` and starts llama.cpp. Once per process, first. Without `gpus` the
- * process sees none and takes nothing of their memory. */
+ * process sees none of CUDA and ROCm, and takes nothing of their memory. */
 HUTCH_API int32_t hutch_init(const char *folder, bool gpus);
 
 /* 1 when a backend sees a GPU, else 0. */
