@@ -5,7 +5,6 @@
 import type { Subprocess } from "bun";
 import { EngineCrashedError, EngineError, errorMessage, NotBegunError } from "../errors.ts";
 import { lastWords } from "../last-words.ts";
-import type { Logger } from "../logger.ts";
 import { memoryKills } from "../memory-kills.ts";
 import type { Checker } from "./checker.ts";
 import { crashText, loadError, toError } from "./child-errors.ts";
@@ -24,29 +23,10 @@ import type {
 } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
 import { processState, residentBytes, watchLoad } from "./load-watch.ts";
+import type { ProcessEngineOptions } from "./process-options.ts";
 import { Command, checkMessage, encodeMessage, type Report, readReport } from "./protocol.ts";
+import { StderrTail } from "./stderr-tail.ts";
 import { Watchdog } from "./watchdog.ts";
-
-export interface ProcessEngineOptions {
-  /** The child's command line: this executable with its hidden command. */
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Where the native libraries are or may be unpacked (ffi/unpack.ts). */
-  readonly libraries: {
-    readonly cacheFolder: string | undefined;
-    readonly tempFolder: string;
-    readonly libraryFolder: string | undefined;
-  };
-  /** Folder and most bytes of evaluated prompts on disk; undefined = none. */
-  readonly prefixCache: { readonly folder: string; readonly limitBytes: number } | undefined;
-  /** Longest silence of a child that has work, milliseconds; 0 = any. */
-  readonly stallMs: number;
-  /** Longest load without a sign of progress, milliseconds; 0 = any. */
-  readonly loadStallMs: number;
-  readonly logger: Logger;
-  /** Check what is sent, too, against its schema: in tests and development. */
-  readonly checkMessages?: boolean;
-}
 
 /** How long the last words of a child that has ended are waited for, milliseconds. */
 const lastWordsMs = 200;
@@ -75,10 +55,7 @@ export class Child implements LoadedModel {
   /** Set when the child can serve no longer. */
   #over: Error | undefined;
   #disposed = false;
-  /** The last of what native code wrote to stderr: the reason of an abort stands there. */
-  #stderr = "";
-  /** Done when all of it is read. */
-  readonly #stderrRead: Promise<void>;
+  readonly #stderr: StderrTail;
   readonly #watchdog: Watchdog;
   /** Why this process killed the child, when it did. */
   #killedFor: string | undefined;
@@ -105,7 +82,7 @@ export class Child implements LoadedModel {
       () => this.#info !== undefined && this.#working(),
       (silent) => this.#stalled(silent),
     );
-    this.#stderrRead = this.#readStderr();
+    this.#stderr = new StderrTail(this.#process.stderr);
   }
 
   /** Process id of the child, for tests and logs. */
@@ -164,7 +141,7 @@ export class Child implements LoadedModel {
       streams: [...this.#streams.keys()].join(",") || undefined,
       calls: [...this.#callers.keys()].join(",") || undefined,
       state: processState(this.#process.pid),
-      stderr: this.#stderr.slice(-500) || undefined,
+      stderr: this.#stderr.text.slice(-500) || undefined,
     });
     this.#process.kill("SIGKILL");
   }
@@ -358,28 +335,21 @@ export class Child implements LoadedModel {
     }
   }
 
-  async #readStderr(): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const chunk of this.#process.stderr) {
-      this.#stderr = (this.#stderr + decoder.decode(chunk, { stream: true })).slice(-8192);
-    }
-  }
-
   async #onExit(code: number | null, signal: number | string | null): Promise<void> {
     this.#watchdog.stop();
     // The end is often heard of before the last words; a process of its own may keep the pipe open.
-    if (!this.#disposed) await Promise.race([this.#stderrRead, Bun.sleep(lastWordsMs)]);
+    if (!this.#disposed) await Promise.race([this.#stderr.whole, Bun.sleep(lastWordsMs)]);
     this.#over = this.#disposed
       ? new EngineError("the model was unloaded")
       : new EngineCrashedError(
-          this.#killedFor ?? crashText(code, signal, this.#stderr, this.#kills),
+          this.#killedFor ?? crashText(code, signal, this.#stderr.text, this.#kills),
         );
     if (!this.#disposed) {
       this.#options.logger.error("a runner ended by itself", {
         pid: this.#process.pid,
         code: code ?? undefined,
         signal: signal ?? undefined,
-        stderr: lastWords(this.#stderr) || undefined,
+        stderr: lastWords(this.#stderr.text) || undefined,
       });
     }
     // Whoever lends the model hears it first: a request that waits shall not get its turn on a model that is gone.

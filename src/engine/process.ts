@@ -5,10 +5,11 @@
 
 import { EngineCrashedError } from "../errors.ts";
 import { Checker, vocabularySpec } from "./checker.ts";
-import { Child, type ProcessEngineOptions } from "./child.ts";
+import { Child } from "./child.ts";
 import type { Engine, LoadedModel, LoadSpec } from "./engine.ts";
+import type { ProcessEngineOptions } from "./process-options.ts";
 
-export type { ProcessEngineOptions } from "./child.ts";
+export type { ProcessEngineOptions } from "./process-options.ts";
 
 export class ProcessEngine implements Engine {
   readonly #options: ProcessEngineOptions;
