@@ -337,14 +337,17 @@ export class Child implements LoadedModel {
 
   async #onExit(code: number | null, signal: number | string | null): Promise<void> {
     this.#watchdog.stop();
+    // How it ended is settled now, whatever happens during the wait.
+    const disposed = this.#disposed;
+    const heardAt = this.#ids;
     // The end is often heard of before the last words; a process of its own may keep the pipe open.
-    if (!this.#disposed) await Promise.race([this.#stderr.whole, Bun.sleep(lastWordsMs)]);
-    this.#over = this.#disposed
+    if (!disposed) await Promise.race([this.#stderr.whole, Bun.sleep(lastWordsMs)]);
+    this.#over = disposed
       ? new EngineError("the model was unloaded")
       : new EngineCrashedError(
           this.#killedFor ?? crashText(code, signal, this.#stderr.text, this.#kills),
         );
-    if (!this.#disposed) {
+    if (!disposed) {
       this.#options.logger.error("a runner ended by itself", {
         pid: this.#process.pid,
         code: code ?? undefined,
@@ -353,22 +356,27 @@ export class Child implements LoadedModel {
       });
     }
     // Whoever lends the model hears it first: a request that waits shall not get its turn on a model that is gone.
-    this.#ended.resolve(this.#disposed ? undefined : this.#over);
+    this.#ended.resolve(disposed ? undefined : this.#over);
     this.#ready.reject(this.#over);
-    const later = this.#disposed ? this.#over : new NotBegunError(this.#over.message);
-    const notBegun = this.#notBegun();
-    for (const stream of this.#streams.values()) {
-      stream.fail(notBegun.has(stream) ? later : this.#over);
+    const later = disposed ? this.#over : new NotBegunError(this.#over.message);
+    const notBegun = this.#notBegun(heardAt);
+    for (const [id, stream] of this.#streams) {
+      stream.fail(notBegun.has(id) ? later : this.#over);
     }
     for (const { reject } of this.#callers.values()) reject(this.#over);
     this.#callers.clear();
   }
 
-  /** Requests that had no slot yet, which are served in their order: the newest of more than there are slots. */
-  #notBegun(): ReadonlySet<EventQueue<GenerateEvent>> {
-    const beyond = this.#streams.size - (this.#info?.slots ?? 0);
-    const silent = [...this.#streams.values()].filter(({ begun }) => !begun);
-    return new Set(beyond > 0 ? silent.slice(-beyond) : []);
+  /**
+   * Requests that had no slot yet, which are served in their order: the newest of more than there were
+   * slots, and those from id `heardAt` on, which no child was told of.
+   */
+  #notBegun(heardAt: number): ReadonlySet<number> {
+    const ids = [...this.#streams.keys()];
+    const told = ids.filter((id) => id < heardAt);
+    const beyond = told.length - (this.#info?.slots ?? 0);
+    const silent = told.filter((id) => !this.#streams.get(id)?.begun);
+    return new Set([...ids.slice(told.length), ...(beyond > 0 ? silent.slice(-beyond) : [])]);
   }
 }
 

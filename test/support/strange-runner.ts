@@ -1,7 +1,9 @@
 /**
  * A runner that misbehaves as its argument says, for tests of the parent: `silent` loads and never
- * answers, `deaf` never says that it is ready, `gpu` aborts when it is to load a model with a GPU, `exit` ends, `third` begins with the first of three requests
- * and ends, `noise` writes bytes that are no messages into the channel, `garbage` answers what is no report, the one of the number that follows.
+ * answers, `deaf` never says that it is ready, `gpu` aborts when it is to load a model with a GPU, and
+ * `gpu-deaf` never says then that it is ready, `exit` ends, `linger` does and leaves a process that keeps
+ * its stderr open, `third` begins with the first of three requests and ends, `noise` writes bytes that are
+ * no messages into the channel, `garbage` answers what is no report, the one of the number that follows.
  */
 import { writeSync } from "node:fs";
 import type { GenerateEvent } from "../../src/engine/engine.ts";
@@ -15,7 +17,7 @@ const ready: Report = {
   info: {
     contextLength: 256,
     trainedContextLength: 256,
-    slots: 1,
+    slots: how === "linger" ? 2 : 1,
     vocabularySize: 10,
     addsBos: false,
     embeddingLength: 4,
@@ -72,9 +74,13 @@ if (import.meta.main) {
     const message = decodeMessage(carried) as Command;
     if (message.type === "load") {
       if (how === "gpu" && message.spec.gpuLayers !== 0) abort();
-      if (how !== "deaf") process.send?.(ready);
+      const deaf = how === "deaf" || (how === "gpu-deaf" && message.spec.gpuLayers !== 0);
+      if (!deaf) process.send?.(ready);
     } else if (how === "exit") process.exit(7);
-    else if (how === "third") third("id" in message ? message.id : 0);
+    else if (how === "linger") {
+      Bun.spawn(["sleep", "2"], { stdio: ["ignore", "ignore", "inherit"] });
+      process.exit(7);
+    } else if (how === "third") third("id" in message ? message.id : 0);
     else if (how === "noise") writeSync(channel, new Uint8Array(4096).fill(0xa5));
     else if (how === "garbage") {
       process.send?.(garbage[Number(number)]?.("id" in message ? message.id : 0));

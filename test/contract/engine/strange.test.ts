@@ -1,21 +1,29 @@
 /** A child that stalls, ends or talks nonsense costs its own requests, and nothing waits for ever. */
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
+import type { Child } from "../../../src/engine/child.ts";
 import type { LoadSpec } from "../../../src/engine/engine.ts";
 import { ProcessEngine } from "../../../src/engine/process.ts";
 import { EngineCrashedError, NotBegunError } from "../../../src/errors.ts";
 import { silentLogger } from "../../../src/logger.ts";
 import { kindsOfGarbage } from "../../support/strange-runner.ts";
+import { until } from "../../support/until.ts";
 import { loadSpec, request } from "./cases.ts";
 
 const script = resolve(import.meta.dir, "../../support/strange-runner.ts");
 const never = new AbortController().signal;
 
-function create(how: readonly string[], limits: { stallMs?: number; loadStallMs?: number } = {}) {
+interface Terms {
+  stallMs?: number;
+  loadStallMs?: number;
+  libraryFolder?: string;
+}
+
+function create(how: readonly string[], limits: Terms = {}) {
   return new ProcessEngine({
     command: [process.execPath, script, ...how],
     env: process.env,
-    libraries: { cacheFolder: undefined, tempFolder: "/tmp", libraryFolder: undefined },
+    libraries: { cacheFolder: undefined, tempFolder: "/tmp", libraryFolder: limits.libraryFolder },
     prefixCache: undefined,
     stallMs: limits.stallMs ?? 0,
     loadStallMs: limits.loadStallMs ?? 0,
@@ -62,6 +70,46 @@ describe("a child that a GPU ends while it loads", () => {
   test("fails the load where a GPU was asked for, or where there is none", async () => {
     await expect(load({ gpuLayers: 2 })).rejects.toThrow("CUDA error");
     await expect(load({ gpuLayers: -1, inPlace: true })).rejects.toThrow("CUDA error");
+  });
+});
+
+describe("while the last words of a child are waited for", () => {
+  const ending = async (engine: ProcessEngine) => {
+    const model = (await engine.load(loadSpec("/no/file"), never)) as Child;
+    const outcome = async (): Promise<unknown> => {
+      try {
+        for await (const _ of model.generate(request("x"), never));
+      } catch (error) {
+        return error;
+      }
+      return undefined;
+    };
+    const running = outcome();
+    await until("the child has ended", () => !alive(model.pid));
+    return { model, running, outcome };
+  };
+  const alive = (pid: number) => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+
+  test("a request that comes has not begun, the one before it has", async () => {
+    await using engine = create(["linger"]);
+    const { running, outcome } = await ending(engine);
+    expect(await outcome()).toBeInstanceOf(NotBegunError);
+    expect(await running).toBeInstanceOf(EngineCrashedError);
+    expect(await running).not.toBeInstanceOf(NotBegunError);
+  });
+
+  test("unloading the model does not hide that it has ended by itself", async () => {
+    await using engine = create(["linger"]);
+    const { model, running } = await ending(engine);
+    await model[Symbol.asyncDispose]();
+    expect(String(await running)).toContain("exit status 7");
+    expect(await model.ended).toBeInstanceOf(EngineCrashedError);
   });
 });
 
