@@ -3,16 +3,22 @@
 import { memoryKills } from "./memory-kills.ts";
 
 /**
+ * Whether the system ended a child for lack of memory.
  * @param kills what `memoryKills` told when the child began: a SIGKILL after another one since is taken
  * for one of those
  */
+export function lackedMemory(signal: number | string | null | undefined, kills: number): boolean {
+  return signal === "SIGKILL" && memoryKills() !== kills;
+}
+
+/** How a child ended, in words; `kills` as `lackedMemory` takes it. */
 export function howEnded(
   code: number | null,
   signal: number | string | null | undefined,
   kills: number,
 ): string {
   if (signal === null || signal === undefined) return `exit status ${code}`;
-  if (signal !== "SIGKILL" || memoryKills() === kills) return `signal ${signal}`;
+  if (!lackedMemory(signal, kills)) return `signal ${signal}`;
   return `signal ${signal}, out of memory: the system ended it`;
 }
 

@@ -87,21 +87,28 @@ export const gpuLibrary = /^(?:lib)?ggml-(?:cuda|vulkan|metal|hip)\.(?:so|dylib|
 const withGpu = new Map<string, boolean>();
 
 /**
+ * Whether there is a GPU's backend, as found at the first call.
+ *
+ * @param folder of the libraries, where the user names one
+ */
+export function hasGpuBackend(folder = dirname(process.execPath)): boolean {
+  let found = withGpu.get(folder);
+  if (found === undefined) {
+    found = existsSync(folder) && readdirSync(folder).some((name) => gpuLibrary.test(name));
+    withGpu.set(folder, found);
+  }
+  return found;
+}
+
+/**
  * Whether a KV cache takes memory only where it is written: on Linux, on the CPU (ffi/memory.cpp). Then a
  * model's slots can be set aside from the beginning.
  *
  * @param gpuLayers as the user wants them; 0 = no GPU is used
  * @param folder of the libraries, where the user names one
  */
-export function growsInPlace(gpuLayers: number, folder = dirname(process.execPath)): boolean {
-  if (process.platform !== "linux") return false;
-  if (gpuLayers === 0) return true;
-  let found = withGpu.get(folder);
-  if (found === undefined) {
-    found = existsSync(folder) && readdirSync(folder).some((name) => gpuLibrary.test(name));
-    withGpu.set(folder, found);
-  }
-  return !found;
+export function growsInPlace(gpuLayers: number, folder?: string): boolean {
+  return process.platform === "linux" && (gpuLayers === 0 || !hasGpuBackend(folder));
 }
 
 let known: number | undefined;

@@ -4,7 +4,7 @@
  */
 import type { Subprocess } from "bun";
 import { EngineCrashedError, EngineError, errorMessage, NotBegunError } from "../errors.ts";
-import { lastWords } from "../last-words.ts";
+import { lackedMemory, lastWords } from "../last-words.ts";
 import { memoryKills } from "../memory-kills.ts";
 import type { Checker } from "./checker.ts";
 import { crashText, loadError, toError } from "./child-errors.ts";
@@ -59,6 +59,7 @@ export class Child implements LoadedModel {
   readonly #watchdog: Watchdog;
   /** Why this process killed the child, when it did. */
   #killedFor: string | undefined;
+  #failed = false;
   readonly ended: Promise<Error | undefined> = this.#ended.promise;
 
   constructor(options: ProcessEngineOptions, checker: Checker, onEnd: () => void) {
@@ -88,6 +89,11 @@ export class Child implements LoadedModel {
   /** Process id of the child, for tests and logs. */
   get pid(): number {
     return this.#process.pid;
+  }
+
+  /** Whether it ended by itself, and not for lack of the machine's memory. */
+  get failed(): boolean {
+    return this.#failed;
   }
 
   residentBytes(): number | undefined {
@@ -340,6 +346,8 @@ export class Child implements LoadedModel {
     // How it ended is settled now, whatever happens during the wait.
     const disposed = this.#disposed;
     const heardAt = this.#ids;
+    const killed = this.#killedFor !== undefined || lackedMemory(signal, this.#kills);
+    this.#failed = !disposed && !killed;
     // The end is often heard of before the last words; a process of its own may keep the pipe open.
     if (!disposed) await Promise.race([this.#stderr.whole, Bun.sleep(lastWordsMs)]);
     this.#over = disposed

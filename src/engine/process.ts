@@ -3,7 +3,8 @@
  * in native code costs that model's requests and nothing else.
  */
 
-import { EngineCrashedError } from "../errors.ts";
+import { hasGpuBackend } from "../config/machine.ts";
+import { errorMessage } from "../errors.ts";
 import { Checker, vocabularySpec } from "./checker.ts";
 import { Child } from "./child.ts";
 import type { Engine, LoadedModel, LoadSpec } from "./engine.ts";
@@ -14,20 +15,14 @@ export type { ProcessEngineOptions } from "./process-options.ts";
 export class ProcessEngine implements Engine {
   readonly #options: ProcessEngineOptions;
   readonly #children = new Set<Child>();
+  #disposed = false;
 
   constructor(options: ProcessEngineOptions) {
     this.#options = options;
   }
 
-  async load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel> {
-    const since = performance.now();
-    try {
-      return await this.#start(spec, signal, since);
-    } catch (error) {
-      // A GPU's driver ends the process when other programs have left it too little memory, for one.
-      if (!(error instanceof EngineCrashedError) || !mayUseGpu(spec)) throw error;
-      return await this.#start({ ...spec, gpuLayers: 0 }, signal, since, error.message);
-    }
+  load(spec: LoadSpec, signal: AbortSignal): Promise<LoadedModel> {
+    return this.#start(spec, signal, performance.now());
   }
 
   /** @param gpuProblem why it is loaded without a GPU */
@@ -43,6 +38,7 @@ export class ProcessEngine implements Engine {
     this.#children.add(child);
     const abort = () => void child[Symbol.asyncDispose]();
     signal.addEventListener("abort", abort, { once: true });
+    let problem: string;
     try {
       await child.load(spec, since, gpuProblem);
       signal.throwIfAborted();
@@ -50,20 +46,26 @@ export class ProcessEngine implements Engine {
     } catch (error) {
       await child[Symbol.asyncDispose]();
       signal.throwIfAborted();
-      throw error;
+      // A GPU's driver ends the process when other programs have left it too little memory, for one.
+      const again = child.failed && this.#mayUseGpu(spec) && !this.#disposed;
+      if (!again) throw error;
+      problem = errorMessage(error);
     } finally {
       signal.removeEventListener("abort", abort);
     }
+    return await this.#start({ ...spec, gpuLayers: 0 }, signal, since, problem);
+  }
+
+  /** Whether a load uses GPUs if there are any; what grows in place is known to have none. */
+  #mayUseGpu({ gpuLayers, inPlace, vocabularyOnly }: LoadSpec): boolean {
+    if (gpuLayers >= 0 || inPlace || vocabularyOnly) return false;
+    return hasGpuBackend(this.#options.libraries.libraryFolder);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
     await Promise.all([...this.#children].map((child) => child[Symbol.asyncDispose]()));
   }
-}
-
-/** Whether a load uses GPUs if there are any; what grows in place is known to have none. */
-function mayUseGpu({ gpuLayers, inPlace, vocabularyOnly }: LoadSpec): boolean {
-  return gpuLayers < 0 && !inPlace && !vocabularyOnly;
 }
 
 const never = new AbortController().signal;

@@ -1,6 +1,8 @@
 /** A child that stalls, ends or talks nonsense costs its own requests, and nothing waits for ever. */
-import { describe, expect, test } from "bun:test";
-import { resolve } from "node:path";
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import type { Child } from "../../../src/engine/child.ts";
 import type { LoadSpec } from "../../../src/engine/engine.ts";
 import { ProcessEngine } from "../../../src/engine/process.ts";
@@ -57,8 +59,17 @@ test("a child that never says that it is ready fails the load", async () => {
 });
 
 describe("a child that a GPU ends while it loads", () => {
-  const load = async (terms: Partial<LoadSpec>) => {
-    await using engine = create(["gpu"]);
+  const [withGpu, without] = [
+    mkdtempSync(join(tmpdir(), "gpu-")),
+    mkdtempSync(join(tmpdir(), "cpu-")),
+  ];
+  writeFileSync(join(withGpu, "libggml-cuda.so"), "");
+  afterAll(() => {
+    for (const folder of [withGpu, without]) rmSync(folder, { recursive: true });
+  });
+
+  const load = async (terms: Partial<LoadSpec>, limits: Terms = {}, how = "gpu") => {
+    await using engine = create([how], { libraryFolder: withGpu, ...limits });
     return (await engine.load({ ...loadSpec("/no/file"), ...terms }, never)).info;
   };
 
@@ -70,6 +81,13 @@ describe("a child that a GPU ends while it loads", () => {
   test("fails the load where a GPU was asked for, or where there is none", async () => {
     await expect(load({ gpuLayers: 2 })).rejects.toThrow("CUDA error");
     await expect(load({ gpuLayers: -1, inPlace: true })).rejects.toThrow("CUDA error");
+    const terms = { libraryFolder: without };
+    await expect(load({ gpuLayers: -1 }, terms)).rejects.toThrow("CUDA error");
+  });
+
+  test("is not replaced when it was too slow", async () => {
+    const loading = load({ gpuLayers: -1 }, { loadStallMs: 300 }, "gpu-deaf");
+    await expect(loading).rejects.toThrow("timed out waiting for the model to load");
   });
 });
 
