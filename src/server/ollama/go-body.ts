@@ -177,7 +177,7 @@ function fieldsReader(fields: readonly [name: string, shape: Shape][]): Reader {
 export interface GoBody<T extends TSchema> {
   /** Elysia's own reading makes a stream of every body first. */
   readonly parse: "none";
-  transform(context: { readonly request: Request; body: unknown }): Promise<void>;
+  readonly transform: (context: { readonly request: Request; body: unknown }) => Promise<void>;
   readonly body: T;
 }
 
@@ -210,7 +210,8 @@ export function goBody<T extends TSchema>(root: string, schema: T): GoBody<T> {
   };
   return {
     parse: "none",
-    async transform(context) {
+    // An arrow: Elysia reads the text of hooks, and complains on stdout of shortened methods that are async.
+    transform: async (context) => {
       context.body = bodyOf(await context.request.bytes());
     },
     body: schema,
