@@ -203,7 +203,8 @@ export function goBody<T extends TSchema>(root: string, schema: T): GoBody<T> {
       const text = memberText(first.text, (key) => key.toLowerCase() === name) ?? "null";
       body[name] = new JsonText(JSON.parse(text), text);
     }
-    // What the readers do not look at. Compiled when it is needed: there are many routes.
+    // What the readers do not look at; Elysia checks no body that it has not parsed. Compiled when it is
+    // needed: there are many routes.
     checker ??= TypeCompiler.Compile(schema);
     if (checker.Check(body)) return body;
     throw new InvalidRequestError("the request has a field of a wrong type");
