@@ -85,12 +85,16 @@ bool gpus_are_full(const llama_model * model) {
     });
 }
 
-void device_plan::fit(const char * path, llama_context_params context) {
-    if (params.n_gpu_layers == 0) {
-        params.devices = nobody;
-        return;
+bool device_plan::keeps_off() {
+    if (params.n_gpu_layers != 0) {
+        return false;
     }
-    if (params.n_gpu_layers > 0 || params.vocab_only || !has_gpu()) {
+    params.devices = nobody;
+    return true;
+}
+
+void device_plan::fit(const char * path, llama_context_params context) {
+    if (keeps_off() || params.n_gpu_layers > 0 || params.vocab_only || !has_gpu()) {
         return;
     }
     split.resize(llama_max_devices(), 0);

@@ -64,12 +64,10 @@ void check_draft_model(const llama_model * model) {
 
 draft_model_ptr load_draft_model(const hutch_params & params, llama_context * target, ggml_threadpool * threads) {
     draft_model_ptr draft(new draft_model());
-    llama_model_params wanted_model = params.model;
-    ggml_backend_dev_t nobody[]     = { nullptr };
-    if (wanted_model.n_gpu_layers == 0) {
-        wanted_model.devices = nobody; // as for the model itself: no GPU is touched
-    }
-    draft->model = llama_model_load_from_file(params.draft.c_str(), wanted_model);
+    device_plan plan;
+    plan.params = params.model;
+    plan.keeps_off();
+    draft->model = llama_model_load_from_file(params.draft.c_str(), plan.params);
     if (draft->model == nullptr) {
         throw std::runtime_error("unable to load it");
     }

@@ -74,7 +74,9 @@ struct device_plan {
     ggml_backend_dev_t                            nobody[1] = { nullptr };
     std::vector<float>                            split;
     std::vector<llama_model_tensor_buft_override> overrides;
-    // With no layers on GPUs none is used; with a negative number as many layers as the free memory of the
+    // With no layers on GPUs none is used: true then.
+    bool keeps_off();
+    // Else, with a negative number as many layers as the free memory of the
     // GPUs holds with a context like this.
     void fit(const char * path, llama_context_params context);
 };

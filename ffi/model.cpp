@@ -1,4 +1,4 @@
-// Loading a model, its facts, its tokenizer.
+// Loading a model, its facts, its tokenizer. Over 400 lines because its memory is counted where it is loaded.
 #include "internal.hpp"
 
 #include "../src/llama-ext.h" // llama_get_memory_breakdown; staging header, see docs/building.md

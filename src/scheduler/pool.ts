@@ -1,4 +1,5 @@
 /**
+ * Over 400 lines because every rule reads and changes one state, which models are loaded.
  * The scheduler: one loaded model per model file, a queue for requests whose model is not loaded, one
  * load at a time (scheduler.md 1 to 4, 9). A request whose model is loaded goes past the queue. What
  * is decided stands in `policy.ts`; this file acts. Single-threaded: state changes only between awaits.

@@ -1,4 +1,5 @@
 /**
+ * Over 400 lines because all kinds share vocabulary, writer and shapes.
  * Models with random weights, for tests of the engine: small enough to be made in milliseconds, the
  * same for the same seed. What they say means nothing; that it depends on what they read is all that
  * tests need.
